@@ -1,0 +1,54 @@
+# Everything runs in .venv, made from the pinned and hashed requirements when it is missing.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+OUT := build/demo
+SHELL := /bin/bash
+
+.PHONY: demo demo-meta test test-pandas2 check lint lock clean help
+.DEFAULT_GOAL := help
+
+help:  ## what there is
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
+
+$(VENV)/.installed: requirements/dev.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: make PYTHON=/path/to/python3.11 ..."; exit 2; }
+	@echo "installing into $(VENV) (once, one to three minutes) ..." >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)-pandas2/.installed: requirements/pandas2.txt pyproject.toml
+	@$(PYTHON) -m venv $(VENV)-pandas2
+	@$(VENV)-pandas2/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/pandas2.txt
+	@$(VENV)-pandas2/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+demo: $(VENV)/.installed  ## a real Airflow DAG on real flights, then the campaign and its report
+	@$(BIN)/pipechaos demo --out $(OUT)
+
+demo-meta: $(VENV)/.installed  ## delete each check of the demo's suites in turn: only its own weaknesses may change
+	@$(BIN)/python -m benchmarks.demo_meta --out build/demo-meta
+
+test: $(VENV)/.installed  ## the whole test suite
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-pandas2: $(VENV)-pandas2/.installed  ## the tests that matter on pandas 2.3
+	@$(VENV)-pandas2/bin/python -m pytest -m "not airflow" tests/golden tests/property tests/contract tests/unit $(ARGS)
+
+lint: $(VENV)/.installed  ## ruff and mypy
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+check: lint test  ## what CI runs
+
+lock:  ## pin the requirements again (needs uv)
+	uv pip compile pyproject.toml --python-version 3.11 --extra demo --extra test --extra lint --extra build \
+	  --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet --upgrade -o requirements/dev.txt
+	uv pip compile pyproject.toml requirements/pandas2.in --python-version 3.11 --extra pandera --extra gx --extra test --extra build \
+	  --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet --upgrade -o requirements/pandas2.txt
+
+clean:  ## remove what was built, and the environments
+	rm -rf build dist $(VENV) $(VENV)-pandas2 .pytest_cache .mypy_cache .ruff_cache .hypothesis
