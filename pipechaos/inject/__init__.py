@@ -1,0 +1,1 @@
+"""Injection: applies a resolved plan to a batch, in memory or streaming."""

@@ -1,0 +1,1 @@
+"""Ledgers: ground truth of what an injection really changed."""

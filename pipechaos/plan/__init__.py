@@ -1,0 +1,1 @@
+"""Plans: frozen injections, what they need to know, and their names."""
