@@ -1,0 +1,1 @@
+"""Scores: outcomes, rates, honest intervals, gates, and what each check is worth (SCORING.md). Pure."""
