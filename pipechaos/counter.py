@@ -35,6 +35,7 @@ __all__ = [
     "order",
     "streams",
     "threshold",
+    "windows",
     "xxh64_u64",
 ]
 
@@ -109,37 +110,45 @@ def xxh64_u64(values: npt.ArrayLike, seed: int | U64) -> U64:
     return out
 
 
-def _xxh64_rows(rows: npt.NDArray[np.uint8], seeds: U64) -> U64:
-    """XXH64 of each row of a byte matrix, shape (n, length), with one seed a row."""
-    count, length = rows.shape
+def windows(data: npt.NDArray[np.uint8]) -> U64:
+    """The eight little-endian bytes that start at each byte, zeros after the end; shape (bytes + 1,)."""
+    padded = np.zeros(len(data) + 8, np.uint8)
+    padded[: len(data)] = data
+    return np.ndarray((len(data) + 1,), "<u8", buffer=padded, strides=(1,))
+
+
+def _xxh64_texts(words: U64, starts: npt.NDArray[np.int64], length: int, seeds: U64) -> U64:
+    """XXH64 of texts of one length that start at these bytes, with one seed a text."""
     at = 0
     if length >= 32:
         accs = [seeds + _P1 + _P2, seeds + _P2, seeds + np.uint64(0), seeds - _P1]
         while at + 32 <= length:
             for i in range(4):
-                accs[i] = _round(accs[i], _words(rows, at + 8 * i))
+                accs[i] = _round(accs[i], _words(words, starts + (at + 8 * i)))
             at += 32
         h = _rotl(accs[0], 1) + _rotl(accs[1], 7) + _rotl(accs[2], 12) + _rotl(accs[3], 18)
-        zero = np.zeros(count, np.uint64)
+        zero = np.zeros(len(starts), np.uint64)
         for acc in accs:
             h = (h ^ _round(zero, acc)) * _P1 + _P4
     else:
         h = seeds + _P5
     h = h + np.uint64(length)
     while at + 8 <= length:
-        h = _mix8(h, _words(rows, at))
+        h = _mix8(h, _words(words, starts + at))
         at += 8
     if at + 4 <= length:
-        word = np.ascontiguousarray(rows[:, at : at + 4]).view("<u4")[:, 0].astype(np.uint64)
+        word = _words(words, starts + at) & np.uint64(0xFFFFFFFF)
         h = _rotl(h ^ (word * _P1), 23) * _P2 + _P3
         at += 4
-    for i in range(at, length):
-        h = _rotl(h ^ (rows[:, i].astype(np.uint64) * _P5), 11) * _P1
+    rest = _words(words, starts + at) if at < length else words[:0]
+    for i in range(length - at):
+        byte = (rest >> np.uint64(8 * i)) & np.uint64(0xFF)
+        h = _rotl(h ^ (byte * _P5), 11) * _P1
     return _avalanche(h)
 
 
-def _words(rows: npt.NDArray[np.uint8], at: int) -> U64:
-    return np.ascontiguousarray(rows[:, at : at + 8]).view("<u8")[:, 0].astype(np.uint64, copy=False)
+def _words(words: U64, at: npt.NDArray[np.int64]) -> U64:
+    return words[at].astype(np.uint64, copy=False)
 
 
 def fold_null(h: U64, null: npt.NDArray[np.bool_]) -> U64:
@@ -178,11 +187,11 @@ def fold_bytes(h: U64, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int6
         True where the value is null.
     """
     out = fold_null(h, null)
-    lengths = np.diff(offsets)
+    words = windows(data[offsets[0] : offsets[-1]])
+    starts, lengths = offsets[:-1] - offsets[0], np.diff(offsets)
     for length in np.unique(lengths[~null]):
         at = np.flatnonzero((lengths == length) & ~null)
-        rows = data[offsets[at][:, None] + np.arange(int(length))[None, :]].reshape(len(at), int(length))
-        out[at] = _xxh64_rows(rows, out[at])
+        out[at] = _xxh64_texts(words, starts[at], int(length), out[at])
     return out
 
 

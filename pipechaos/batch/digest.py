@@ -1,8 +1,8 @@
 """Content digests of a table: ordered, and multiset (ENGINE.md section 8).
 
 Both cover column names, Arrow types and values. Neither depends on chunking, dictionary encoding, offsets, the width of
-string offsets, NaN payloads, the sign of zero, or what lies under a null. Seconds are read as milliseconds, since
-Parquet has no seconds; extension types are read as their storage.
+string offsets, NaN payloads, the sign of zero, or what lies under a null. Seconds are read as milliseconds and
+64-bit dates as 32-bit ones, since Parquet has no others; extension types are read as their storage.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipechaos import counter
 from pipechaos.batch.identity import byte_buffers, is_bytes, is_text  # one way to see the bytes of a string column
 from pipechaos.batch.values import fixed_width_bits, null_mask, one_array, plain, wide_floats
 
-__all__ = ["digests", "multiset_digest", "ordered_digest", "plain"]
+__all__ = ["digests", "multiset_digest", "ordered_digest", "plain", "type_name"]
 
 Mask = npt.NDArray[np.bool_]
 Offsets = npt.NDArray[np.int64]
@@ -52,7 +52,7 @@ def multiset_digest(table: pa.Table) -> str:
 def digests(table: pa.Table) -> tuple[str, str]:
     """Ordered and multiset digest in one pass over the rows."""
     columns = [table.column(i) for i in range(table.num_columns)]
-    names = [[n, _type_name(c.type)] for n, c in zip(table.column_names, columns, strict=True)]
+    names = [[n, type_name(c.type)] for n, c in zip(table.column_names, columns, strict=True)]
     header = json.dumps([*names, table.num_rows]).encode()
     rows = _row_hashes(columns, table.num_rows)
     ordered = hashlib.blake2b(header + rows.tobytes(), digest_size=16).hexdigest()
@@ -80,13 +80,13 @@ def _row_hashes(columns: Sequence[pa.ChunkedArray], count: int) -> counter.U64:
     return total.T
 
 
-def _type_name(kind: pa.DataType) -> str:
+def type_name(kind: pa.DataType) -> str:
     """Name of a type, the same for all layouts of the same values."""
     t = pa.types
     if isinstance(kind, pa.BaseExtensionType):
-        return _type_name(kind.storage_type)
+        return type_name(kind.storage_type)
     if t.is_dictionary(kind):
-        return _type_name(kind.value_type)
+        return type_name(kind.value_type)
     if is_text(kind):
         return "string"
     if t.is_binary(kind) or t.is_large_binary(kind) or t.is_binary_view(kind):
@@ -95,13 +95,15 @@ def _type_name(kind: pa.DataType) -> str:
         return str(pa.timestamp("ms", kind.tz))
     if t.is_time32(kind):
         return "time32[ms]"
+    if t.is_date64(kind):
+        return "date32[day]"
     if t.is_struct(kind):
-        return f"struct<{', '.join(json.dumps(f.name) + ': ' + _type_name(f.type) for f in _fields(kind))}>"
+        return f"struct<{', '.join(json.dumps(f.name) + ': ' + type_name(f.type) for f in _fields(kind))}>"
     if t.is_map(kind):
-        return f"map<{_type_name(kind.key_type)}, {_type_name(kind.item_type)}>"
+        return f"map<{type_name(kind.key_type)}, {type_name(kind.item_type)}>"
     if _is_list(kind):
         size = kind.list_size if t.is_fixed_size_list(kind) else ""
-        return f"list<{_type_name(kind.value_type)}>{size}"
+        return f"list<{type_name(kind.value_type)}>{size}"
     return str(kind)
 
 
@@ -136,8 +138,9 @@ def _lanes(column: pa.Array | pa.ChunkedArray) -> Lanes:
         return wide.view(np.uint64), null
     bits = fixed_width_bits(array)
     if bits is not None:
-        in_seconds = pa.types.is_timestamp(kind) or pa.types.is_time32(kind)
-        return (bits * 1000 if in_seconds and kind.unit == "s" else bits).view(np.uint64), null
+        if (pa.types.is_timestamp(kind) or pa.types.is_time32(kind)) and kind.unit == "s":
+            bits = bits * 1000
+        return (bits // 86_400_000 if pa.types.is_date64(kind) else bits).view(np.uint64), null
     return _blank(_nested(array), null), null
 
 
@@ -216,9 +219,7 @@ def _bounds(array: pa.Array) -> tuple[Offsets, Offsets]:
     return offsets[:-1], offsets[1:]
 
 
-def _of_runs(
-    lanes: counter.U64, starts: Offsets, ends: Offsets
-) -> counter.U64:
+def _of_runs(lanes: counter.U64, starts: Offsets, ends: Offsets) -> counter.U64:
     """Hash of the eight-byte lanes in each run."""
     lengths = ends - starts
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipechaos.batch.digest import digests
-from pipechaos.batch.identity import is_bytes
+from pipechaos.batch.identity import is_bytes, is_text
 from pipechaos.batch.values import null_mask
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
 
     for i, field in enumerate(table.schema):
         stored = _as_parquet_has_it(field.type)
-        if stored != field.type:
+        if pa.types.is_dictionary(stored) and not table.num_rows:  # a file without rows has no categories
+            table = table.set_column(i, field, pa.chunked_array([], stored))
+        elif stored != field.type:
             table = table.set_column(i, field.with_type(stored), table.column(i).cast(stored))
     # since 19, pyarrow asks pandas itself which strings it wants
     old = int(pa.__version__.split(".")[0]) < 19 and int(pd.__version__.split(".")[0]) >= 3
@@ -51,11 +53,24 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
 
 
 def _as_parquet_has_it(kind: pa.DataType) -> pa.DataType:
-    """Type that a column has when it comes back from a Parquet file: there are no seconds."""
-    if pa.types.is_timestamp(kind) and kind.unit == "s":
+    """Type that a column has when it comes back from a Parquet file: no seconds, dictionaries of texts only."""
+    t = pa.types
+    if t.is_timestamp(kind) and kind.unit == "s":
         return pa.timestamp("ms", kind.tz)
-    if pa.types.is_time32(kind):
+    if t.is_time32(kind):
         return pa.time32("ms")
+    if t.is_date64(kind):
+        return pa.date32()
+    if t.is_dictionary(kind):
+        value = kind.value_type
+        kept = is_text(value) or t.is_binary(value) or t.is_large_binary(value)
+        return kind if kept else _as_parquet_has_it(value)
+    if t.is_struct(kind):
+        parts = [kind.field(i) for i in range(kind.num_fields)]
+        return pa.struct([f.with_type(_as_parquet_has_it(f.type)) for f in parts])
+    if t.is_list(kind) or t.is_large_list(kind):
+        value = kind.value_field.with_type(_as_parquet_has_it(kind.value_type))
+        return pa.list_(value) if t.is_list(kind) else pa.large_list(value)
     return kind
 
 
@@ -75,24 +90,49 @@ def refresh_metadata(before: pa.Table, after: pa.Table) -> pa.Table:
         return after.replace_schema_metadata(None) if after.schema.metadata else after
     raw = metadata.get(b"pandas")
     if raw is not None:
-        pandas = json.loads(raw)
-        same = {
-            name
-            for name in before.column_names
-            if name in after.column_names and before.schema.field(name).type == after.schema.field(name).type
-        }
-        pandas["columns"] = [c for c in pandas.get("columns", []) if c.get("field_name") in same]
-        pandas["index_columns"] = [
-            _resized(c, after.num_rows) for c in pandas.get("index_columns", []) if not isinstance(c, str) or c in same
-        ]
-        if before.num_rows == after.num_rows and same == set(before.column_names) == set(after.column_names):
-            return after.replace_schema_metadata(before.schema.metadata)
-        metadata[b"pandas"] = json.dumps(pandas).encode()
+        metadata[b"pandas"] = json.dumps(_refreshed(json.loads(raw), before, after)).encode()
     return after.replace_schema_metadata(metadata)
 
 
-def _resized(index: Any, rows: int) -> Any:
-    if isinstance(index, dict) and index.get("kind") == "range":
+def _refreshed(pandas: dict[str, Any], before: pa.Table, after: pa.Table) -> dict[str, Any]:
+    now = _carried(before.schema, after.schema)
+    columns = []
+    for entry in pandas.get("columns", []):
+        name = now.get(entry.get("field_name"))
+        if name is None:
+            continue
+        if name != entry["field_name"]:
+            entry = {**entry, "name": name, "field_name": name}
+        if "num_categories" in (entry.get("metadata") or {}):
+            entry = {**entry, "metadata": {**entry["metadata"], "num_categories": _categories(after.column(name))}}
+        columns.append(entry)
+    index = [
+        _resized(c, after.num_rows) if isinstance(c, dict) else now.get(c) for c in pandas.get("index_columns", [])
+    ]
+    return {**pandas, "columns": columns, "index_columns": [c for c in index if c is not None]}
+
+
+def _carried(before: pa.Schema, after: pa.Schema) -> dict[str, str]:
+    """Columns that are still what they were, with their name now; one of the same type in the same place is renamed."""
+    now = {}
+    for i, field in enumerate(before):
+        if field.name in after.names:
+            name = field.name
+        elif i < len(after.names) and after.names[i] not in before.names:
+            name = after.names[i]
+        else:
+            continue
+        if after.field(name).type == field.type:
+            now[field.name] = name
+    return now
+
+
+def _categories(column: pa.ChunkedArray) -> int:
+    return len(column.chunk(0).dictionary) if column.num_chunks and pa.types.is_dictionary(column.type) else 0
+
+
+def _resized(index: dict[str, Any], rows: int) -> dict[str, Any]:
+    if index.get("kind") == "range":
         return {**index, "stop": index["start"] + rows * index["step"]}
     return index
 
@@ -118,9 +158,7 @@ def frame_digests(frame: pd.DataFrame) -> tuple[str, str]:
         arrays += _arrow(series)
     prefix = json.dumps(notes).encode()
     table = pa.Table.from_arrays(arrays, names=[""] * len(arrays))
-    ordered, multiset = (
-        hashlib.blake2b(prefix + d.encode(), digest_size=16).hexdigest() for d in digests(table)
-    )
+    ordered, multiset = (hashlib.blake2b(prefix + d.encode(), digest_size=16).hexdigest() for d in digests(table))
     return ordered, multiset
 
 
@@ -150,8 +188,11 @@ def _arrow(series: Any) -> list[pa.Array]:
     if kind in "iufb" and not hasattr(series.dtype, "na_value"):
         return [pa.array(series.to_numpy())]
     if str(series.dtype) != "object":
-        array = pa.Array.from_pandas(series)
-        return [array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array]
+        try:
+            array = pa.Array.from_pandas(series)
+            return [array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array]
+        except (pa.ArrowException, NotImplementedError):  # complex numbers, for one
+            series = series.astype(object)
     values = series.to_numpy()
     array = _objects(values)
     null = null_mask(array)

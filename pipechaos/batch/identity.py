@@ -68,7 +68,8 @@ def identify(table: pa.Table, key: Sequence[str], *, first_row: int = 0) -> Iden
     if not key:
         return Identity(origin=origin, choice=origin.astype(np.uint64))
     columns = [table.column(name) for name in key]
-    columns = [c.cast(c.type.value_type) if pa.types.is_dictionary(c.type) else c for c in columns]  # it may hold a null
+    # a dictionary may hold a null of its own
+    columns = [c.cast(c.type.value_type) if pa.types.is_dictionary(c.type) else c for c in columns]
     all_null = np.logical_and.reduce([_nulls(c) for c in columns])
     if all_null.any():
         raise BatchError(

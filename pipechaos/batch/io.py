@@ -9,21 +9,17 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 
 from pipechaos.batch.digest import ordered_digest
+from pipechaos.batch.formats import read_file, stream_file, write_parts
 from pipechaos.batch.location import Location, locate, replacing
 from pipechaos.batch.model import Batch
-from pipechaos.batch.ref import BatchRef, Format
-from pipechaos.batch.values import plain
-from pipechaos.errors import BatchError, UnknownNameError
+from pipechaos.batch.ref import BatchRef, Format, format_of, origin_of
+from pipechaos.errors import BatchError
 
 __all__ = ["iter_tables", "read_batch", "read_table", "write_batch", "write_table", "write_tables"]
 
 _MAGIC = b"PAR1"
-_SAMPLE = 65_536
 _READ_ERRORS = (pa.ArrowException, OSError, EOFError, UnicodeDecodeError)
 
 
@@ -63,7 +59,7 @@ def read_batch(
     UnknownNameError
         A column is not in the files.
     """
-    ref = _ref(source, filesystem)
+    ref, filesystem = _resolved(source, filesystem)
     table = read_table(ref, columns=columns, filesystem=filesystem)
     if expected_digest is not None:
         found = ordered_digest(table)
@@ -79,11 +75,11 @@ def read_table(
     source: BatchRef | str | os.PathLike[str], *, columns: Sequence[str] | None = None, filesystem: Any = None
 ) -> pa.Table:
     """Read the files of a batch into one table; see :func:`read_batch`."""
-    ref = _ref(source, filesystem)
+    ref, filesystem = _resolved(source, filesystem)
     tables: list[pa.Table] = []
     for path in ref.paths:
         with _reading(ref, path, filesystem) as location:
-            table = _parquet(location, columns) if ref.format is Format.PARQUET else _csv(location, columns)
+            table = read_file(location, ref.format, columns)
         if tables:
             _same_schema(tables[0].schema, table.schema, ref, path)
         tables.append(table)
@@ -116,13 +112,12 @@ def iter_tables(
     """
     if rows < 1:
         raise BatchError(f"parts of {rows} rows: give at least 1")
-    ref = _ref(source, filesystem)
+    ref, filesystem = _resolved(source, filesystem)
     schema: pa.Schema | None = None
     any_rows = False
     for path in ref.paths:
         with _reading(ref, path, filesystem) as location:
-            parts = _parquet_parts if ref.format is Format.PARQUET else _csv_parts
-            for part in parts(location, columns, rows):
+            for part in stream_file(location, ref.format, columns, rows):
                 if schema is None:
                     schema = part.schema
                 _same_schema(schema, part.schema, ref, path)
@@ -167,15 +162,14 @@ def write_batch(
     BatchError
         The file exists, or the format cannot hold a column.
     """
-    uri = BatchRef.target(target, format=format)
-    write_table(batch.table, uri.paths[0], format=uri.format, overwrite=overwrite, filesystem=filesystem)
-    return replace(
-        uri,
-        name=batch.name,
-        digest=ordered_digest(batch.table),
-        rows=batch.rows,
-        connection_id=connection_id or uri.connection_id,
-    )
+    ref = BatchRef.target(target, format=format)
+    ref = replace(ref, name=batch.name, connection_id=connection_id or ref.connection_id)
+    filesystem = origin_of(target, None, filesystem)[2]
+    location = locate(ref.paths[0], connection_id=ref.connection_id, filesystem=filesystem)
+    _write([batch.table], location, ref.format, overwrite=overwrite)
+    # CSV keeps no types: the reference speaks of what a reader gets
+    content = batch.table if ref.format is Format.PARQUET else read_table(ref, filesystem=filesystem)
+    return replace(ref, digest=ordered_digest(content), rows=batch.rows)
 
 
 def write_table(
@@ -226,62 +220,35 @@ def write_tables(
     BatchError
         The file exists, there is no part, or the format cannot hold a column.
     """
-    ref = BatchRef.target(path, format=format)
-    location = locate(ref.uri, filesystem=filesystem)
+    uri, connection_id, filesystem = origin_of(path, None, filesystem)
+    found = Format(format) if format is not None else format_of(uri)
+    if found is None:
+        raise BatchError(f"cannot tell the format of {uri}: end it in .parquet or .csv, or say format=")
+    location = locate(uri, connection_id=connection_id, filesystem=filesystem)
+    return _write(tables, location, found, overwrite=overwrite)
+
+
+def _write(tables: Iterable[pa.Table], location: Location, format: Format, *, overwrite: bool) -> int:
     parts = iter(tables)
     with replacing(location, overwrite=overwrite) as sink:
         first = next(parts, None)
         if first is None:
-            raise BatchError(f"nothing to write to {ref.uri}: not even an empty table")
+            raise BatchError(f"nothing to write to {location.path}: not even an empty table")
         try:
-            return _write_parts(first, parts, sink, ref.format)
+            if location.path.lower().endswith(".gz"):
+                with pa.CompressedOutputStream(sink, "gzip") as packed:
+                    return write_parts(first, parts, packed, format)
+            return write_parts(first, parts, sink, format)
         except pa.ArrowException as exc:
-            raise BatchError(f"cannot write {ref.uri} as {ref.format}: {exc}") from exc
+            raise BatchError(f"cannot write {location.path} as {format}: {exc}") from exc
 
 
-def _write_parts(first: pa.Table, parts: Iterator[pa.Table], sink: Any, format: Format) -> int:
-    first = _for_csv(first) if format is Format.CSV else first
-    options: dict[str, Any] = {} if format is Format.CSV else {"use_dictionary": _repetitive(first)}
-    opener = pacsv.CSVWriter if format is Format.CSV else pq.ParquetWriter
-    rows = first.num_rows
-    with opener(sink, first.schema, **options) as writer:
-        writer.write_table(first)
-        for part in parts:
-            whole = _for_csv(part) if format is Format.CSV else part
-            writer.write_table(whole.replace_schema_metadata(first.schema.metadata))
-            rows += part.num_rows
-    return int(rows)
-
-
-def _repetitive(table: pa.Table) -> list[str] | bool:
-    """Columns whose values repeat: dictionary encoding others costs time and saves nothing."""
-    flat = {n: table.column(n) for n in table.column_names if not pa.types.is_nested(table.schema.field(n).type)}
-    found = [n for n, c in flat.items() if pa.types.is_dictionary(c.type) or _repeats(c.slice(0, _SAMPLE))]
-    return found or False
-
-
-def _repeats(column: pa.ChunkedArray) -> bool:
-    kind = column.type
-    if pa.types.is_boolean(kind) or pa.types.is_null(kind):
-        return False
-    try:
-        return bool(pc.count_distinct(column).as_py() <= len(column) // 8)
-    except pa.ArrowNotImplementedError:
-        return False
-
-
-def _for_csv(table: pa.Table) -> pa.Table:
-    for i, field in enumerate(table.schema):
-        if pa.types.is_nested(field.type):
-            raise BatchError(f"column {field.name!r} has type {field.type}, which CSV cannot hold: write Parquet")
-        if pa.types.is_dictionary(field.type):
-            column = plain(table.column(i))
-            table = table.set_column(i, pa.field(field.name, column.type), column)
-    return table
-
-
-def _ref(source: BatchRef | str | os.PathLike[str], filesystem: Any) -> BatchRef:
-    return source if isinstance(source, BatchRef) else BatchRef.of(source, filesystem=filesystem)
+def _resolved(source: BatchRef | str | os.PathLike[str], filesystem: Any) -> tuple[BatchRef, Any]:
+    """Reference and file system of a source; an ObjectStoragePath brings its own file system."""
+    if isinstance(source, BatchRef):
+        return source, filesystem
+    filesystem = origin_of(source, None, filesystem)[2]
+    return BatchRef.of(source, filesystem=filesystem), filesystem
 
 
 @contextmanager
@@ -309,68 +276,15 @@ def _check_format(location: Location, ref: BatchRef, path: str) -> None:
         raise BatchError(f"{path} {what} (its first bytes are {start!r}): say format= when making the reference")
 
 
-def _parquet(location: Location, columns: Sequence[str] | None) -> pa.Table:
-    with _open_parquet(location) as file:
-        return _chosen(file.read(columns=_known(file, columns)), columns)
-
-
-def _open_parquet(location: Location) -> pq.ParquetFile:
-    return pq.ParquetFile(location.filesystem.open_input_file(location.path))
-
-
-def _known(file: pq.ParquetFile, columns: Sequence[str] | None) -> list[str] | None:
-    if columns is None:
-        return None
-    _refuse_unknown(columns, file.schema_arrow.names)
-    return list(columns)
-
-
-def _refuse_unknown(columns: Sequence[str], names: Sequence[str]) -> None:
-    for column in columns:
-        if column not in names:
-            raise UnknownNameError("column", column, names)
-
-
-def _chosen(table: pa.Table, columns: Sequence[str] | None) -> pa.Table:
-    return table if columns is None else table.select(list(columns))
-
-
-def _parquet_parts(location: Location, columns: Sequence[str] | None, rows: int) -> Iterator[pa.Table]:
-    with _open_parquet(location) as file:
-        names = _known(file, columns)
-        empty = file.schema_arrow.empty_table()
-        yield _chosen(empty, columns)
-        for batch in file.iter_batches(batch_size=rows, columns=names):
-            yield _chosen(pa.Table.from_batches([batch]), columns)
-
-
-def _csv(location: Location, columns: Sequence[str] | None) -> pa.Table:
-    with location.filesystem.open_input_stream(location.path) as stream:
-        table = pacsv.read_csv(stream, convert_options=_csv_options())
-    _refuse_unknown(columns or (), table.column_names)
-    return _chosen(table, columns)
-
-
-def _csv_parts(location: Location, columns: Sequence[str] | None, rows: int) -> Iterator[pa.Table]:
-    with location.filesystem.open_input_stream(location.path) as stream:
-        reader = pacsv.open_csv(stream, convert_options=_csv_options())
-        _refuse_unknown(columns or (), reader.schema.names)
-        yield _chosen(reader.schema.empty_table(), columns)
-        for batch in reader:
-            table = _chosen(pa.Table.from_batches([batch]), columns)
-            yield from (table.slice(at, rows) for at in range(0, table.num_rows, rows))
-
-
-def _csv_options() -> pacsv.ConvertOptions:
-    # an empty cell is null, a quoted one is text: so what write_tables wrote comes back
-    return pacsv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False)
-
-
 def _same_schema(wanted: pa.Schema, found: pa.Schema, ref: BatchRef, path: str) -> None:
     if wanted.equals(found, check_metadata=False):
         return
     old, new = _types(wanted), _types(found)
-    lines = [f"{n}: {old.get(n, 'absent')} against {new.get(n, 'absent')}" for n in {**old, **new} if old.get(n) != new.get(n)]
+    lines = [
+        f"{n}: {old.get(n, 'absent')} against {new.get(n, 'absent')}"
+        for n in {**old, **new}
+        if old.get(n) != new.get(n)
+    ]
     raise BatchError(
         f"the files of batch {ref.name!r} differ in their columns: {path} against the first file: "
         f"{'; '.join(lines[:8]) or 'the order of columns'}. One batch has one schema: rewrite the files."

@@ -154,7 +154,7 @@ def locate(uri: str | os.PathLike[str], *, connection_id: str | None = None, fil
         return _given(uri, filesystem)
     if connection_id is not None:
         raise BatchError(
-            f"{uri} needs the connection {connection_id!r}: whoever calls (the Airflow task, or a script that holds the "
+            f"{uri} needs the connection {connection_id!r}: whoever calls (the Airflow task, or a script with the "
             "credentials) resolves it and hands over `filesystem=`, an fsspec or pyarrow file system."
         )
     scheme, found, rest = uri.partition("://")
@@ -175,7 +175,7 @@ def _by_fsspec(uri: str, scheme: str) -> Location:
     except ImportError as exc:
         raise BatchError(f"reading {scheme}:// needs one more library: {exc}") from None
     except ValueError as exc:
-        raise BatchError(f"no file system for {scheme}://: {exc}. Use a local path or a scheme that fsspec knows.") from None
+        raise BatchError(f"no file system for {scheme}://: {exc}. Give a local path or a known scheme.") from None
     return Location(filesystem=fs.PyFileSystem(fs.FSSpecHandler(found)), path=path)
 
 

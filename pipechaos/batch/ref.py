@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from pipechaos.batch.location import Location, locate, refuse_secrets
 from pipechaos.errors import BatchError, UnknownNameError
 
-__all__ = ["BatchRef", "Format", "discover"]
+__all__ = ["BatchRef", "Format", "discover", "format_of", "origin_of"]
 
 
 class Format(StrEnum):
@@ -109,10 +109,10 @@ class BatchRef:
         BatchError
             Nothing is there, the format cannot be told, or the address carries a credential.
         """
-        uri, connection_id, filesystem = _origin(source, connection_id, filesystem)
+        uri, connection_id, filesystem = origin_of(source, connection_id, filesystem)
         wanted = _format(format) if format is not None else None
         files: tuple[str, ...] = ()
-        guessed = _format_of(uri)
+        guessed = format_of(uri)
         if connection_id is None or filesystem is not None or guessed is None:
             location = locate(uri, connection_id=connection_id, filesystem=filesystem)
             if not location.exists:
@@ -135,15 +135,13 @@ class BatchRef:
     @classmethod
     def target(cls, path: str | os.PathLike[str], *, format: Format | str | None = None) -> BatchRef:
         """Reference to a file that is yet to be written; in a directory (no known suffix) its file is ``part-0``."""
-        uri, connection_id, _ = _origin(path, None, None)
-        known, wanted = _format_of(uri), _format(format) if format is not None else None
-        found = wanted or known or Format.PARQUET
-        files = () if known or (wanted and not uri.endswith("/") and _has_suffix(uri)) else (f"part-0.{found}",)
+        uri, connection_id, _ = origin_of(path)
+        known = format_of(uri)
+        found = _format(format) if format is not None else known or Format.PARQUET
+        files = () if known else (f"part-0.{found}",)
         partition = _partition(uri, is_dir=bool(files))
         name = partition[-1][1] if partition else _stem(uri)
-        return cls(
-            uri=uri, format=found, name=name, partition=partition, files=files, connection_id=connection_id
-        )
+        return cls(uri=uri, format=found, name=name, partition=partition, files=files, connection_id=connection_id)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -208,7 +206,11 @@ def _check_kinds(data: Mapping[str, Any]) -> None:
 
 
 def discover(
-    root: str | os.PathLike[str], pattern: str | None = None, *, format: Format | str | None = None, filesystem: Any = None
+    root: str | os.PathLike[str],
+    pattern: str | None = None,
+    *,
+    format: Format | str | None = None,
+    filesystem: Any = None,
 ) -> tuple[BatchRef, ...]:
     """Find batches: one for each partition directory, or for each file.
 
@@ -235,7 +237,7 @@ def discover(
     BatchError
         Nothing matches, or two batches get one name.
     """
-    uri, connection_id, filesystem = _origin(root, None, filesystem)
+    uri, connection_id, filesystem = origin_of(root, None, filesystem)
     base, inner = _split_pattern(uri, connection_id, filesystem)
     pattern = "/".join(p for p in (inner, pattern) if p)
     location = locate(base, connection_id=connection_id, filesystem=filesystem)
@@ -246,7 +248,7 @@ def discover(
     groups = sorted(set(_groups(location, found, wanted, whole=not pattern)))
     if not groups:
         shown = f"{base.rstrip('/')}/{pattern}" if pattern else base
-        raise BatchError(f"no batch matches {shown}: nothing there ends in {', '.join(_SUFFIXES)} (or is a directory of such)")
+        raise BatchError(f"no batch matches {shown}: nothing there ends in {', '.join(_SUFFIXES)}")
     refs = [
         BatchRef.of(
             f"{base.rstrip('/')}/{g}" if g else base, format=format, connection_id=connection_id, filesystem=filesystem
@@ -262,9 +264,10 @@ def _split_pattern(uri: str, connection_id: str | None, filesystem: Any) -> tupl
     parts = uri.split("/")
     magic = [i for i, p in enumerate(parts) if any(c in p for c in "*?[")]
     for at in magic:
-        if "*" not in parts[at] and locate(
-            "/".join(parts[: at + 1]), connection_id=connection_id, filesystem=filesystem
-        ).exists:
+        if (
+            "*" not in parts[at]
+            and locate("/".join(parts[: at + 1]), connection_id=connection_id, filesystem=filesystem).exists
+        ):
             continue
         return "/".join(parts[:at]) or ("/" if uri.startswith("/") else "."), "/".join(parts[at:])
     return uri, ""
@@ -293,7 +296,7 @@ def _refuse_twins(refs: Sequence[BatchRef]) -> None:
             )
 
 
-def _origin(source: Any, connection_id: str | None, filesystem: Any) -> tuple[str, str | None, Any]:
+def origin_of(source: Any, connection_id: str | None = None, filesystem: Any = None) -> tuple[str, str | None, Any]:
     """URI, connection and file system of a path-like; an ObjectStoragePath carries its connection in the address."""
     own = getattr(source, "conn_id", None)
     uri = str(source) if hasattr(source, "protocol") else os.fspath(source)
@@ -314,26 +317,29 @@ def _format(value: Format | str) -> Format:
         raise UnknownNameError("format", str(value), [f.value for f in Format]) from None
 
 
-def _format_of(path: str) -> Format | None:
+def format_of(path: str) -> Format | None:
+    """Format that a path's suffix tells."""
     lower = path.rstrip("/").lower()
     return next((f for s, f in _SUFFIXES.items() if lower.endswith(s)), None)
 
 
 def _is_data(path: str, wanted: Format | None) -> bool:
-    found = _format_of(path)
+    found = format_of(path)
     return found is wanted if wanted else found is not None
 
 
 def _files_below(location: Location, uri: str, wanted: Format | None) -> tuple[tuple[str, ...], Format]:
     files = list(location.walk())
-    formats = {_format_of(f) for f in files} - {None}
+    formats = {format_of(f) for f in files} - {None}
     if wanted is None and len(formats) > 1:
         raise BatchError(f"directory {uri} holds both Parquet and CSV files: say which with format=")
     for found in [wanted] if wanted else formats:
-        chosen = tuple(f for f in files if _format_of(f) is found)
+        chosen = tuple(f for f in files if format_of(f) is found)
         if chosen and found:
             return chosen, found
-    raise BatchError(f"directory {uri} holds no {wanted or 'Parquet or CSV'} file (names starting with . or _ are skipped)")
+    raise BatchError(
+        f"directory {uri} holds no {wanted or 'Parquet or CSV'} file (names starting with . or _ are skipped)"
+    )
 
 
 def _hive(part: str) -> bool:

@@ -1,0 +1,1 @@
+"""The Airflow provider: operators over the library, no logic of their own."""

@@ -1,0 +1,1 @@
+"""Campaigns: the experiment file and its run."""

@@ -1,0 +1,277 @@
+"""The experiment file: what a campaign breaks, who judges it, and what it may cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pipechaos import counter
+from pipechaos.errors import ExperimentError, suggest
+
+__all__ = [
+    "Budget",
+    "Contract",
+    "Controls",
+    "EntitySubsample",
+    "Experiment",
+    "FaultSpec",
+    "GateSpec",
+    "History",
+    "Incident",
+    "Review",
+    "ValidatorSpec",
+    "json_schema",
+    "load_experiment",
+    "parse_experiment",
+]
+
+Name = Annotated[str, Field(min_length=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class History(_Strict):
+    """Which batches, in the order of their names, are the clean history that suites and scales were made from."""
+
+    before: str | None = Field(None, description="Batches whose name sorts before this one, for instance 2013-04-01.")
+    count: int | None = Field(None, ge=0, description="The first so many batches.")
+
+    @model_validator(mode="after")
+    def _one(self) -> History:
+        if (self.before is None) == (self.count is None):
+            raise ValueError("history takes either `before: NAME` or `count: N`")
+        return self
+
+
+class EntitySubsample(_Strict):
+    """A batch may hold fewer entities than usual."""
+
+    entity: list[Name] = Field(description="Columns that name an entity.")
+    keep: Share = Field(0.97, description="Share of entities kept; the row count must stay in its historic range.")
+
+
+class Contract(_Strict):
+    """What a batch may change without being bad: every clause is tried as a benign control."""
+
+    row_order: bool = Field(False, description="Rows may come in any order.")
+    encoding: bool = Field(False, description="Text columns may be dictionary encoded or not.")
+    extra_columns: bool = Field(False, description="Columns that nobody declared may appear.")
+    entity_subsample: EntitySubsample | None = Field(None, description="Entities may be missing.")
+
+
+class Incident(_Strict):
+    """A batch known to be bad before the run: neither control, base nor history."""
+
+    batch: Name
+    reason: Name
+
+    @field_validator("batch", mode="before")
+    @classmethod
+    def _text(cls, value: object) -> object:
+        return str(value)
+
+
+class ValidatorSpec(_Strict):
+    """One of the team's validators."""
+
+    name: Name = Field(description="How reports call it.")
+    spec: Name = Field(description="pandera:module:attr, gx:path/suite.json or callable:module:attr.")
+    imports: list[str] = Field(default_factory=list, description="Modules that register custom expectations or checks.")
+
+
+class FaultSpec(_Strict):
+    """One fault on one or more columns."""
+
+    fault: Name = Field(description="Code in the catalogue, see `pipechaos faults`.")
+    columns: list[Name] = Field(
+        default_factory=list, description="One injection for each; empty for row faults or all that apply."
+    )
+    placement: dict[str, Any] | str | None = Field(
+        None, description="Where it strikes; the fault's own default otherwise."
+    )
+    params: dict[str, Any] = Field(default_factory=dict)
+    severities: list[int] | None = Field(None, description="Rungs of the ladder; the experiment's otherwise.")
+
+
+class Review(_Strict):
+    """A person's word on a natural control's alarm, after the run."""
+
+    batch: Name
+    alarm: Literal["true", "false"] = Field(description="true: the batch was bad; false: a false alarm.")
+    reason: Name
+    validator: str | None = Field(None, description="Only for this validator.")
+
+    @field_validator("batch", mode="before")
+    @classmethod
+    def _batch_text(cls, value: object) -> object:
+        return str(value)
+
+    @field_validator("alarm", mode="before")
+    @classmethod
+    def _alarm_text(cls, value: object) -> object:
+        return {True: "true", False: "false"}.get(value, value) if isinstance(value, bool) else value
+
+
+class Controls(_Strict):
+    """Untouched and harmlessly changed batches."""
+
+    natural: int | None = Field(None, ge=1, description="So many of the batches after the history; all otherwise.")
+    benign: int = Field(15, ge=0, description="Bases for each clause of the contract.")
+    repeats: int = Field(10, ge=0, description="Controls judged twice, to find flaky validators.")
+    reviewed: list[Review] = Field(default_factory=list)
+
+
+class Budget(_Strict):
+    """What a run may cost."""
+
+    trials: int | None = Field(None, ge=1, description="Faulty trials (injection x validator); controls come on top.")
+    minutes: float | None = Field(None, gt=0, description="Wall time; reaching it stops the run.")
+
+
+class GateSpec(_Strict):
+    """A limit on a rate, decided on its one-sided 95 % bound."""
+
+    metric: Literal["fnr", "strict_fnr", "escape", "error", "fpr", "benign"]
+    limit: Share
+    validator: str | None = None
+    family: str | None = None
+    fault: str | None = None
+    column: str | None = None
+    max_error: Share | None = None
+
+
+class Experiment(_Strict):
+    """One experiment file."""
+
+    name: Name
+    seed: int = 0
+    batches: list[Name] = Field(
+        description="Globs or URLs, relative to this file; one batch a file or partition folder."
+    )
+    key: list[Name] = Field(default_factory=list, description="Columns that identify a row.")
+    time: str | None = Field(None, description="Event time column.")
+    target: list[Name] = Field(default_factory=list, description="Columns that are predicted.")
+    ignore: list[Name] = Field(default_factory=list, description="Columns that a preset leaves alone.")
+    history: History = Field(default_factory=lambda: History(count=0))
+    contract: Contract = Field(default_factory=Contract)
+    incidents: list[Incident] = Field(default_factory=list)
+    validators: list[ValidatorSpec] = Field(min_length=1)
+    roots: list[Name] = Field(default_factory=lambda: ["."], description="The only folders code is imported from.")
+    loader: str | None = Field(None, description="module:function(path) -> frame; pandas.read_parquet otherwise.")
+    faults: list[FaultSpec] = Field(default_factory=list)
+    preset: str | None = Field(None, description="quick, standard, missing, value, schema, rows or drift.")
+    pairs: int | None = Field(None, ge=1, description="At most so many fault-column pairs of the preset.")
+    severities: list[int] = Field(default_factory=lambda: [1, 2, 3, 4, 5])
+    repeats: int = Field(1, ge=1, description="Draws of each injection on each base.")
+    controls: Controls = Field(default_factory=Controls)
+    budget: Budget = Field(default_factory=Budget)
+    limit_seconds: float = Field(60, gt=0, description="A validator is killed after so long on one frame.")
+    rho: Share = Field(0.2, description="Smallest correlation within a cluster that intervals assume.")
+    block: int = Field(7, ge=1, description="Consecutive batches that form one cluster of the false-positive rate.")
+    gates: list[GateSpec] = Field(default_factory=list)
+
+    @field_validator("batches", "key", "target", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Experiment:
+        names = [v.name for v in self.validators]
+        if len(set(names)) < len(names):
+            raise ValueError("two validators have the same name: reports could not tell them apart")
+        if not self.faults and self.preset is None:
+            raise ValueError("nothing to inject: list `faults:` or name a `preset:`")
+        for gate in self.gates:
+            if gate.validator is not None and gate.validator not in names:
+                raise ValueError(f"a gate names validator {gate.validator!r}; there are: {', '.join(names)}")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hex digits over everything the file says."""
+        return counter.digest_id("experiment", self.model_dump(mode="json"))
+
+
+def parse_experiment(data: Mapping[str, Any], where: str = "experiment") -> Experiment:
+    """Check an experiment given as a mapping.
+
+    Raises
+    ------
+    ExperimentError
+        Each problem on its own line, unknown keys with a suggestion.
+    """
+    try:
+        return Experiment.model_validate(data)
+    except ValidationError as exc:
+        lines = [_explain(e, data) for e in exc.errors()]
+        raise ExperimentError(f"{where}:\n" + "\n".join(f"  {line}" for line in lines)) from None
+
+
+def load_experiment(path: str | Path) -> Experiment:
+    """Read an experiment file.
+
+    Raises
+    ------
+    ExperimentError
+        The file is missing, is no YAML mapping, or says something that is not allowed.
+    """
+    file = Path(path)
+    try:
+        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ExperimentError(
+            f"there is no experiment {file}: write one with `pipechaos init BATCH... --schema S`"
+        ) from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
+        raise ExperimentError(f"{file} cannot be read as YAML: {exc}") from None
+    if not isinstance(data, dict):
+        raise ExperimentError(
+            f"{file} must hold a mapping (name:, batches:, validators:, ...), not a {type(data).__name__}"
+        )
+    return parse_experiment(data, str(file))
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of the experiment file."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Experiment.model_json_schema()}
+
+
+def _explain(error: Any, data: Mapping[str, Any]) -> str:
+    at = ".".join(str(p) for p in error["loc"]) or "file"
+    if error["type"] == "extra_forbidden":
+        fields = _fields_at(error["loc"][:-1])
+        near = suggest(str(error["loc"][-1]), fields)
+        hint = f"did you mean {near!r}? " if near else ""
+        return f"{at}: unknown key; {hint}allowed here: {', '.join(sorted(fields))}"
+    message = error["msg"].removeprefix("Value error, ")
+    given = "" if error["type"] in ("missing", "value_error") else f" (given: {error['input']!r})"
+    return f"{at}: {message}{given}"
+
+
+def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = Experiment
+    for part in loc:
+        if isinstance(part, int) or part not in model.model_fields:
+            continue
+        found = _model_in(model.model_fields[part].annotation)
+        if found is None:
+            break
+        model = found
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        if (found := _model_in(inner)) is not None:
+            return found
+    return None

@@ -1,0 +1,215 @@
+"""What a run leaves behind: the scorecard, the trials, and rows of survivors a person can look at."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pipechaos.campaign.experiment import Experiment, GateSpec, parse_experiment
+from pipechaos.campaign.explain import Example, example
+from pipechaos.campaign.run import CampaignResult, inject_one
+from pipechaos.campaign.source import Batches
+from pipechaos.campaign.tasks import CampaignPlan
+from pipechaos.campaign.trials import review_of
+from pipechaos.campaign.trials_io import read_trials, write_trials
+from pipechaos.errors import BatchError
+from pipechaos.plan.injection import Injection
+from pipechaos.score.gates import Gate, Metric
+from pipechaos.score.records import Outcome, Trial, TrialKind
+from pipechaos.score.scorecard import About, Scorecard, ValidatorInfo, build
+from pipechaos.validate.verdict import Check, Subject
+
+__all__ = ["examples_of", "gates_of", "injection_of", "rescore", "scorecard_of", "write_result", "write_text"]
+
+_LIBRARIES = ("pipechaos", "numpy", "pandas", "pyarrow", "pandera", "great-expectations")
+
+
+def scorecard_of(result: CampaignResult) -> Scorecard:
+    """Score a run."""
+    e = result.experiment
+    return build(
+        result.trials,
+        about=About(
+            name=e.name,
+            digest=e.digest,
+            seed=e.seed,
+            versions=_versions(),
+            sample=_sample(result.plan),
+            history={"batches": len(result.history), **_ends("history", result.history)},
+            incidents=[i.model_dump() for i in e.incidents],
+            contract=e.contract.model_dump(),
+            rho=e.rho,
+            block=e.block,
+            voids=(result.stopped,) if result.stopped else (),
+        ),
+        validators=[
+            ValidatorInfo(name=s.name, spec=s.spec, suite_digest=s.digest, checks=s.checks) for s in result.suites
+        ],
+        gates=gates_of(e.gates),
+        runtime={
+            "seconds": dict(result.seconds),
+            "injecting_cpu_seconds": result.injecting,
+            "jobs": result.jobs,
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+        },
+    )
+
+
+def rescore(out: Path, fresh: Experiment | None = None) -> Scorecard:
+    """Score the trials of a run's folder again.
+
+    Parameters
+    ----------
+    out
+        Folder that :func:`write_result` wrote.
+    fresh
+        Experiment to take gates and reviews from; those of the run otherwise.
+
+    Raises
+    ------
+    BatchError, ExperimentError
+        The folder is not a run's.
+    """
+    trials = read_trials(out / "trials.parquet")
+    try:
+        old = json.loads((out / "scorecard.json").read_text(encoding="utf-8"))
+        experiment = parse_experiment(json.loads((out / "experiment.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError) as exc:
+        raise BatchError(f"{out} is no folder of a run: {exc}") from None
+    chosen = experiment if fresh is None else fresh
+    judged = [_reviewed(t, chosen) for t in trials]
+    return build(
+        judged,
+        about=About(
+            name=old["experiment"]["name"],
+            digest=old["experiment"]["digest"],
+            seed=old["experiment"]["seed"],
+            **{k: old[k] for k in ("versions", "sample", "history", "incidents", "contract")},
+            rho=chosen.rho,
+            block=experiment.block,
+            voids=tuple(v for v in old["reproducible"]["voided_by"] if "trials" not in v),
+        ),
+        validators=[
+            ValidatorInfo(name=v["name"], spec=v["spec"], suite_digest=v["suite_digest"], checks=_checks(v))
+            for v in old["validators"]
+        ],
+        gates=gates_of(chosen.gates),
+        runtime=old["runtime"],
+    )
+
+
+def _checks(validator: Mapping[str, Any]) -> tuple[Check, ...]:
+    return tuple(
+        Check(id=c["check"], columns=tuple(c["columns"]), subject=Subject(c["subject"]))
+        for c in validator["checks"]
+        if c["declared"]
+    )
+
+
+def _reviewed(trial: Trial, experiment: Experiment) -> Trial:
+    if trial.kind is not TrialKind.NATURAL or trial.outcome is not Outcome.FP:
+        return trial
+    return replace(trial, review=review_of(experiment, trial.batch, trial.validator))
+
+
+def gates_of(specs: Sequence[GateSpec]) -> tuple[Gate, ...]:
+    """Gates as scoring takes them."""
+    return tuple(Gate(**{**g.model_dump(), "metric": Metric(g.metric)}) for g in specs)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _ends(name: str, names: Sequence[str]) -> dict[str, str]:
+    return {"first": names[0], "last": names[-1]} if names else {}
+
+
+def _sample(plan: CampaignPlan) -> dict[str, Any]:
+    s = plan.sample
+    return {
+        "weaknesses": len(s.mutants),
+        "trials": s.trials,
+        "full_cross": s.full_trials,
+        "bases": s.bases,
+        "bases_each": s.bases_each,
+        "distinct_bases": s.distinct_bases,
+        "weight": s.weight,
+        "left_out": list(s.dropped),
+        "notes": list(plan.notes),
+    }
+
+
+def injection_of(trial: Trial) -> Injection:
+    """Injection of a faulty trial, as it was."""
+    params = dict(trial.params)
+    exact = bool(params.pop("exact", False))
+    return Injection.of(
+        trial.fault,
+        trial.columns,
+        severity=trial.severity or None,
+        fraction=trial.fraction,
+        placement=trial.placement or None,
+        params=params,
+        seed=trial.seed,
+        repeat=trial.repeat,
+        exact=exact,
+    )
+
+
+def examples_of(
+    scorecard: Scorecard, trials: Sequence[Trial], batches: Batches, *, most: int = 12
+) -> Mapping[str, Example]:
+    """Rows before and after for the worst survivors of each validator, by the id of their first missed trial."""
+    by_id = {t.trial_id: t for t in trials}
+    out: dict[str, Example] = {}
+    for validator in scorecard.validators:
+        for survivor in validator.survivors[:most]:
+            trial = by_id[survivor.missed_trials[0]]
+            base = batches.load(trial.batch)
+            out[trial.trial_id] = example(base, inject_one(injection_of(trial), base, batches))
+    return out
+
+
+def write_result(
+    out: str | Path, experiment: Experiment, scorecard: Scorecard, trials: Sequence[Trial], report: str
+) -> dict[str, str]:
+    """Write scorecard, trials and report; each through a temporary name.
+
+    Returns
+    -------
+    dict
+        Path of each file by what it is.
+    """
+    home = Path(out)
+    home.mkdir(parents=True, exist_ok=True)
+    files = {"scorecard": home / "scorecard.json", "trials": home / "trials.parquet", "report": home / "report.md"}
+    write_text(files["scorecard"], scorecard.to_json())
+    write_trials(trials, files["trials"])
+    write_text(files["report"], report)
+    write_text(
+        home / "experiment.json", json.dumps(experiment.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
+    )
+    return {name: str(path) for name, path in files.items()}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file through a temporary name."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(name).chmod(0o644)
+    Path(name).replace(path)

@@ -1,0 +1,128 @@
+"""Repeat one trial of a run, and look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipechaos.batch.digest import ordered_digest
+from pipechaos.batch.ipc import ipc_bytes
+from pipechaos.campaign.experiment import Experiment
+from pipechaos.campaign.explain import Example, example
+from pipechaos.campaign.output import injection_of
+from pipechaos.campaign.run import inject_one, worker_spec
+from pipechaos.campaign.source import Batches
+from pipechaos.campaign.trials_io import read_trials
+from pipechaos.errors import ConfigError, UnknownNameError
+from pipechaos.ledger.records import Ledger
+from pipechaos.score.records import Trial
+from pipechaos.validate.verdict import Check, Verdict
+from pipechaos.validate.verdict_io import verdict_to_json
+from pipechaos.validate.worker import Worker
+
+__all__ = ["Replay", "looked_at", "replay"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Replay:
+    """One trial done again.
+
+    Attributes
+    ----------
+    trial
+        As it was.
+    example
+        Rows before and after.
+    ledger
+        What changed.
+    verdict
+        What the validator says now.
+    looked
+        Checks that look at what was changed.
+    same_batch, same_suite
+        Whether the corrupted batch and the suite are the ones of the run, byte for byte.
+    """
+
+    trial: Trial
+    example: Example
+    ledger: Ledger
+    verdict: Verdict
+    looked: tuple[Check, ...]
+    same_batch: bool
+    same_suite: bool
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Plain JSON value."""
+        return {
+            "trial_id": self.trial.trial_id,
+            "outcome": self.trial.outcome.value,
+            "same_batch": self.same_batch,
+            "same_suite": self.same_suite,
+            "example": self.example.to_json(),
+            "verdict": verdict_to_json(self.verdict),
+            "looked": [c.id for c in self.looked],
+        }
+
+
+def replay(trial_id: str, experiment: Experiment, root: Path, trials: Path, *, rows: int = 3) -> Replay:
+    """Do one faulty trial again.
+
+    Parameters
+    ----------
+    trial_id
+        Its id, or the first digits of it.
+    experiment, root
+        The experiment and where it lies.
+    trials
+        The run's ``trials.parquet``.
+    rows
+        Rows to show.
+
+    Raises
+    ------
+    UnknownNameError
+        No faulty trial has this id.
+    ConfigError
+        Several have; or its validator is no longer in the experiment.
+    """
+    known = {t.trial_id: t for t in read_trials(trials) if t.fault}
+    found = [t for i, t in known.items() if i.startswith(trial_id)]
+    if not found:
+        raise UnknownNameError("trial", trial_id, known, str(trials))
+    if len(found) > 1:
+        raise ConfigError(f"{len(found)} trials start with {trial_id!r}: give more digits")
+    trial = found[0]
+    batches = Batches(experiment, root)
+    base = batches.load(trial.batch)
+    injected = inject_one(injection_of(trial), base, batches)
+    with Worker(worker_spec(experiment, root), limit_seconds=experiment.limit_seconds) as worker:
+        described = worker.describe()
+        if trial.validator not in described:
+            raise UnknownNameError("validator", trial.validator, described, "the experiment")
+        verdict = worker.validate(trial.validator, ipc_bytes(injected.batch.table))
+        suite = described[trial.validator]
+    names = _names(trial, suite.suite_digest)
+    return Replay(
+        trial=trial,
+        example=example(base, injected, rows=rows),
+        ledger=injected.ledger,
+        verdict=verdict,
+        looked=looked_at(suite.checks, trial.columns),
+        same_batch=ordered_digest(injected.batch.table) == trial.after_digest,
+        same_suite=names == trial.trial_id,
+    )
+
+
+def _names(trial: Trial, suite_digest: str) -> str:
+    from pipechaos import counter
+
+    return counter.digest_id("trial", trial.injection_id, trial.source_digest, trial.validator, suite_digest)
+
+
+def looked_at(checks: tuple[Check, ...], columns: tuple[str, ...]) -> tuple[Check, ...]:
+    """Checks that name one of the columns; without columns those about the whole table."""
+    if columns:
+        return tuple(c for c in checks if set(c.columns) & set(columns))
+    return tuple(c for c in checks if not c.columns)

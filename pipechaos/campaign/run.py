@@ -1,0 +1,273 @@
+"""Run a campaign: controls first, then faults; every observation becomes a trial at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipechaos.batch.digest import ordered_digest
+from pipechaos.batch.ipc import ipc_bytes
+from pipechaos.batch.model import Batch
+from pipechaos.campaign.experiment import Experiment
+from pipechaos.campaign.pool import Pool
+from pipechaos.campaign.source import Batches
+from pipechaos.campaign.tasks import CampaignPlan, Task, plan_campaign
+from pipechaos.campaign.trials import Judge, Observed, subnatural
+from pipechaos.inject.engine import Injected, inject
+from pipechaos.ledger.records import Status
+from pipechaos.plan.injection import Injection, Plan
+from pipechaos.plan.resolve import resolve
+from pipechaos.score.attribution import Groups, uniqueness_groups
+from pipechaos.score.natural import NaturalRanges
+from pipechaos.score.outcome import flaky
+from pipechaos.score.rates import blocks
+from pipechaos.score.records import Trial, TrialKind
+from pipechaos.validate.verdict import Check, Subject, Verdict
+from pipechaos.validate.worker import ValidatorSpec, Worker, WorkerSpec
+
+__all__ = ["CampaignResult", "Progress", "Suite", "inject_one", "run_campaign", "worker_spec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """A validator as it was loaded: its checks, and the digest of its files."""
+
+    name: str
+    spec: str
+    digest: str
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CampaignResult:
+    """Everything a run gave.
+
+    Attributes
+    ----------
+    experiment, plan
+        What was asked for, and what was laid out.
+    suites
+        The validators.
+    trials
+        In the order of the plan.
+    history, controls, incidents
+        Names of the batches.
+    stopped
+        Why the run ended early; empty when it did not.
+    seconds
+        Wall time of the whole, by phase.
+    injecting
+        CPU time spent on making corrupted copies.
+    """
+
+    experiment: Experiment
+    plan: CampaignPlan
+    suites: tuple[Suite, ...]
+    trials: tuple[Trial, ...]
+    history: tuple[str, ...]
+    controls: tuple[str, ...]
+    incidents: Mapping[str, str]
+    stopped: str
+    seconds: Mapping[str, float]
+    injecting: float
+    jobs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run is: frames judged of all, and the seconds that are left by the pace so far (None: unknown)."""
+
+    phase: str
+    done: int
+    total: int
+    left_seconds: float | None
+
+
+def worker_spec(experiment: Experiment, root: Path) -> WorkerSpec:
+    """What each worker process loads."""
+    return WorkerSpec(
+        validators=tuple(
+            ValidatorSpec(name=v.name, spec=v.spec, imports=tuple(v.imports)) for v in experiment.validators
+        ),
+        roots=tuple(str((root / r).resolve()) for r in experiment.roots),
+        loader=experiment.loader,
+    )
+
+
+def inject_one(injection: Injection, base: Batch, batches: Batches, *, before_values: bool = False) -> Injected:
+    """Break one batch as a campaign does: scales from the pooled history, stale rows from the batch before."""
+    spec = injection.spec
+    earlier = batches.before(base.name) if spec.donor else None
+    donors = () if earlier is None else (earlier,)
+    history = batches.pooled() if spec.resolve is not None and not spec.donor else ()
+    plan = resolve(Plan.of(injection), base, history, earlier=donors)
+    return inject(plan, base, {d.name: d for d in donors}, before_values=before_values)
+
+
+def run_campaign(
+    experiment: Experiment,
+    root: Path,
+    *,
+    jobs: int = 2,
+    progress: Callable[[Progress], None] = lambda _: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> CampaignResult:
+    """Run an experiment.
+
+    Parameters
+    ----------
+    experiment
+        The file.
+    root
+        Folder that its relative paths start from.
+    jobs
+        Worker processes.
+    progress
+        Called after each frame.
+    clock
+        Seconds, for the budget's minutes and the estimate.
+
+    Raises
+    ------
+    PipechaosError
+        Anything that is wrong with the experiment, before anything is judged; a validator that cannot be loaded.
+    """
+    batches = Batches(experiment, root)
+    plan = plan_campaign(experiment, batches)
+    started = clock()
+    with Pool(worker_spec(experiment, root), jobs, experiment.limit_seconds) as pool:
+        suites = _suites(experiment, pool.first)
+        run = _Run(
+            experiment=experiment,
+            batches=batches,
+            plan=plan,
+            clock=clock,
+            progress=progress,
+            started=started,
+            judge=Judge(
+                experiment=experiment,
+                suites={s.name: s.digest for s in suites},
+                blocks=blocks(batches.controls, experiment.block),
+            ),
+            ranges=NaturalRanges(names=batches.history, load=batches.load),
+        )
+        trials = [*run.phase("controls", plan.first, pool), *run.phase("faults", plan.second, pool)]
+    return CampaignResult(
+        experiment=experiment,
+        plan=plan,
+        suites=suites,
+        trials=tuple(trials),
+        history=batches.history,
+        controls=batches.controls,
+        incidents=batches.incidents,
+        stopped=run.stopped,
+        seconds={"total": clock() - started, **run.seconds},
+        injecting=run.injecting,
+        jobs=jobs,
+    )
+
+
+def _suites(experiment: Experiment, worker: Worker) -> tuple[Suite, ...]:
+    known = worker.describe()
+    return tuple(
+        Suite(name=v.name, spec=v.spec, checks=known[v.name].checks, digest=known[v.name].suite_digest)
+        for v in experiment.validators
+    )
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """State of one run; lives inside :func:`run_campaign` only."""
+
+    experiment: Experiment
+    batches: Batches
+    plan: CampaignPlan
+    clock: Callable[[], float]
+    progress: Callable[[Progress], None]
+    started: float
+    judge: Judge
+    ranges: NaturalRanges
+    done: int = 0
+    stopped: str = ""
+    injecting: float = 0.0
+    seconds: dict[str, float] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def phase(self, name: str, tasks: Sequence[Task], pool: Pool) -> Iterator[Trial]:
+        """Do tasks, and judge them in order: a base's own verdict always comes before what is paired with it."""
+        began = self.clock()
+        found = []
+        for observed in pool.map(self._observe, tasks):
+            if observed is None:
+                continue
+            found.append(observed)
+            if observed.task.kind is TrialKind.NATURAL:
+                self._keep_base(observed)
+            self.done += 1
+            self.progress(Progress(phase=name, done=self.done, total=self.plan.tasks, left_seconds=self._left()))
+        self.seconds[name] = self.clock() - began
+        for observed in found:  # after the loop: repeats say which bases are flaky
+            yield from self.judge.trials(observed)
+
+    def _keep_base(self, observed: Observed) -> None:
+        for validator, verdict in observed.verdicts.items():
+            at = (validator, observed.task.base)
+            if not observed.task.again:
+                self.judge.bases[at] = verdict
+            elif flaky(self.judge.bases[at], verdict):
+                self.judge.unstable.add(at)
+
+    def _left(self) -> float | None:
+        spent = self.clock() - self.started
+        return spent / self.done * (self.plan.tasks - self.done) if self.done >= 5 else None
+
+    def _out_of_time(self) -> bool:
+        minutes = self.experiment.budget.minutes
+        if minutes is not None and self.clock() - self.started > minutes * 60:
+            self.stopped = f"the budget of {minutes:g} minutes was reached"
+        return bool(self.stopped)
+
+    def _observe(self, worker: Worker, task: Task) -> Observed | None:
+        if task.kind is not TrialKind.NATURAL and self._out_of_time():
+            return None
+        base = self.batches.load(task.base)
+        source = self._digest(task.base)
+        if task.injection is None:
+            return Observed(task=task, source_digest=source, after_digest=source, verdicts=self._judge(worker, base))
+        began = time.thread_time()
+        injected = inject_one(task.injection, base, self.batches)
+        with self.lock:
+            self.injecting += time.thread_time() - began
+            hidden = subnatural(self.ranges, task, injected.batch)
+        asked = injected.ledger.status is Status.APPLIED or task.kind is not TrialKind.FAULT
+        verdicts = self._judge(worker, injected.batch) if asked else {}
+        return Observed(
+            task=task,
+            source_digest=source,
+            after_digest=ordered_digest(injected.batch.table),
+            ledger=injected.ledger,
+            subnatural=hidden,
+            verdicts=verdicts,
+            groups=_groups(injected.batch, verdicts),
+        )
+
+    def _digest(self, name: str) -> str:
+        return ordered_digest(self.batches.load(name).table)
+
+    def _judge(self, worker: Worker, batch: Batch) -> dict[str, Verdict]:
+        payload = ipc_bytes(batch.table)
+        return {v.name: worker.validate(v.name, payload) for v in self.experiment.validators}
+
+
+def _groups(batch: Batch, verdicts: Mapping[str, Verdict]) -> Groups:
+    """Groups of rows that share a value, for every uniqueness finding that names rows and columns of the batch."""
+    wanted = {
+        f.columns
+        for verdict in verdicts.values()
+        for f in verdict.fails
+        if f.subject is Subject.UNIQUENESS and f.rows is not None and f.columns and set(f.columns) <= set(batch.columns)
+    }
+    return {columns: uniqueness_groups(batch.table, columns) for columns in wanted}

@@ -1,0 +1,83 @@
+"""What the commands about experiments share: reading the file, overriding it, and progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipechaos.cli.console import people
+
+if TYPE_CHECKING:
+    from pipechaos.campaign.experiment import Experiment
+    from pipechaos.campaign.run import Progress
+
+__all__ = ["duration", "opened", "progress_bar"]
+
+
+def opened(path: str, *, seed: int | None = None, trials: int | None = None) -> tuple[Experiment, Path]:
+    """Experiment and the folder that its relative paths start from."""
+    from pipechaos.campaign.experiment import load_experiment
+
+    experiment = load_experiment(path)
+    if seed is not None:
+        experiment = experiment.model_copy(update={"seed": seed})
+    if trials is not None:
+        experiment = experiment.model_copy(update={"budget": experiment.budget.model_copy(update={"trials": trials})})
+    return experiment, Path(path).resolve().parent
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people.
+
+    Examples
+    --------
+    >>> duration(59.4), duration(272)
+    ('59 s', '4 min 32 s')
+    """
+    whole = round(seconds)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
+
+
+@contextmanager
+def progress_bar(quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """Progress on stderr: a bar on a terminal, a line now and then elsewhere, nothing when quiet."""
+    out = people()
+    if quiet:
+        yield lambda _: None
+        return
+    if not out.is_terminal:
+        yield _lines(out.print)
+        return
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[left]}"),
+    )
+    with Bar(*columns, console=out, transient=True) as bar:
+        task = bar.add_task("starting validators", total=None, left="")
+
+        def show(p: Progress) -> None:
+            left = "" if p.left_seconds is None else f"about {duration(p.left_seconds)} left"
+            bar.update(task, description=p.phase, completed=p.done, total=p.total, left=left)
+
+        yield show
+
+
+def _lines(write: Callable[[str], None]) -> Callable[[Progress], None]:
+    shown = -1
+
+    def show(p: Progress) -> None:
+        nonlocal shown
+        tenth = p.done * 10 // p.total
+        if tenth > shown:
+            shown = tenth
+            left = "" if p.left_seconds is None else f", about {duration(p.left_seconds)} left"
+            write(f"{p.phase}: {p.done} of {p.total} frames judged{left}")
+
+    return show

@@ -1,0 +1,82 @@
+"""``pipechaos inject``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pipechaos.cli.console import emit_json, json_option, people
+from pipechaos.cli.options import batch_options, injection_options, parse_pairs
+
+__all__ = ["command"]
+
+
+@click.command("inject")
+@click.argument("batch")
+@click.option("--out", required=True, help="Shadow folder for the copy and its ledger; outside the data set.")
+@click.option("--history", multiple=True, help="Earlier clean batch for scales and stale rows (repeatable).")
+@click.option("--before-values", is_flag=True, help="Keep the values before in the ledger; they may be personal data.")
+@injection_options
+@batch_options
+@json_option
+def command(
+    batch: str,
+    out: str,
+    history: tuple[str, ...],
+    before_values: bool,
+    key: tuple[str, ...],
+    time: str | None,
+    target: tuple[str, ...],
+    json_to: str | None,
+    **given: Any,
+) -> None:
+    """Write a corrupted copy of BATCH and the ledger of what changed; the batch itself is only read."""
+    from pipechaos.batch.io import read_batch
+    from pipechaos.batch.ref import BatchRef
+    from pipechaos.inject.shadow import corrupt
+    from pipechaos.plan.injection import Injection
+
+    injection = Injection.of(
+        given["fault"],
+        given["columns"],
+        severity=given["severity"],
+        fraction=given["fraction"],
+        placement=parse_pairs(given["placement"], "--placement") or None,
+        params=parse_pairs(given["params"], "--param"),
+        seed=given["seed"],
+        repeat=given["repeat"],
+        exact=given["exact"],
+    )
+    past = [read_batch(BatchRef.of(h), key=key, time=time, target=target) for h in history]
+    copy = corrupt(
+        BatchRef.of(batch),
+        [injection],
+        out,
+        key=key,
+        time=time,
+        target=target,
+        history=past,
+        earlier=past,
+        before_values=before_values,
+    )
+    record = copy.ledger.injections[0]
+    people().print(
+        f"{injection.fault} on {batch}: {copy.ledger.status.value}"
+        + (f" ({record.reason})" if record.reason else "")
+        + f"\n  {record.changed} of {record.eligible} eligible changed"
+        + f"\n  copy   {copy.ref.uri}\n  ledger {copy.ledger_dir}"
+    )
+    emit_json(
+        {
+            "batch": copy.ref.to_json(),
+            "ledger": copy.ledger_dir,
+            "injection": injection.injection_id(copy.ledger.batch),
+            "status": copy.ledger.status.value,
+            "reason": record.reason,
+            "eligible": record.eligible,
+            "asked": record.asked,
+            "changed": record.changed,
+        },
+        json_to,
+    )

@@ -1,0 +1,1 @@
+"""Reports for people: terminal and Markdown, over one set of plain records."""
