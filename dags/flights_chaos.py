@@ -27,7 +27,7 @@ def extract(params: dict) -> str:
     return str(extract(params["day"], HOME / "raw"))
 
 
-@task
+@task(multiple_outputs=False)  # one XCom: the reference
 def features(raw: str) -> dict:
     from flights_features import transform
 

@@ -1,7 +1,7 @@
 """Run a DAG without a server: ``dag.test`` on a throw-away SQLite, in a process of its own.
 
 Airflow reads its configuration when it is imported, so the environment is set before, in a child process; nothing of
-the user's own Airflow is read or written.
+the user's own Airflow is read or written: its variables (``AIRFLOW_...``, connections too) do not reach the child.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from typing import Any
 from pipechaos.errors import CannotRunError
 
 __all__ = ["DagRun", "run_dag"]
+
+_DATABASE = "throw-away.db"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +37,7 @@ class DagRun:
     tasks
         State of each task instance, ``id`` or ``id[map index]``.
     results
-        What the wanted tasks returned.
+        What the wanted tasks returned; a list for mapped ones, None for what returned nothing.
     """
 
     conf: Mapping[str, Any]
@@ -64,23 +67,25 @@ def run_dag(
     confs
         Run configurations.
     home
-        Folder for Airflow's database and logs; made when missing.
+        Folder for Airflow's database and logs; made when missing. Its database is made anew on every call.
     wanted
         Tasks whose return value is wanted back.
     env
-        Variables for the child process.
+        Variables for the child process, over our own settings.
     timeout_seconds
         Limit on the whole call.
 
     Raises
     ------
     CannotRunError
-        Airflow did not get as far as running the DAG; the message ends with its last lines.
+        Airflow did not get to the end of the runs, or not in time; the message ends with its last lines. A run whose
+        tasks failed is no error: see its state.
     """
     place = Path(home).resolve()
     place.mkdir(parents=True, exist_ok=True)
-    answer = place / "runs.json"
-    answer.unlink(missing_ok=True)
+    answer, log_file = place / "runs.json", place / "airflow.log"
+    for old in (answer, place / _DATABASE):
+        old.unlink(missing_ok=True)
     request = {"dags": str(Path(dags).resolve()), "dag_id": dag_id, "confs": list(confs), "wanted": list(wanted)}
     command = [
         sys.executable,
@@ -91,22 +96,27 @@ def run_dag(
         "--request",
         json.dumps(request),
     ]
-    with (place / "airflow.log").open("w", encoding="utf-8") as log:
+    ended = f"did not end within {timeout_seconds:g} seconds"
+    with log_file.open("w", encoding="utf-8") as log, suppress(subprocess.TimeoutExpired):
         done = subprocess.run(  # noqa: S603 - our own module, arguments as a list
             command,
-            env={**os.environ, **_settings(place, str(request["dags"])), **(env or {})},
+            env={**_without_airflow(os.environ), **_settings(place, str(request["dags"])), **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             timeout=timeout_seconds,
             check=False,
         )
+        ended = f"ended with {done.returncode} before the runs of {dag_id!r} were over"
     if not answer.is_file():
-        tail = "\n".join((place / "airflow.log").read_text(encoding="utf-8").splitlines()[-15:])
-        raise CannotRunError(
-            f"Airflow ended with {done.returncode} before the DAG ran (log: {place}/airflow.log):\n{tail}"
-        )
+        tail = "\n".join(log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+        raise CannotRunError(f"Airflow {ended} (log: {log_file}):\n{tail}")
     return tuple(DagRun(**run) for run in json.loads(answer.read_text(encoding="utf-8")))
+
+
+def _without_airflow(environ: Mapping[str, str]) -> dict[str, str]:
+    """Environment without what is meant for another Airflow: settings, connections, variables, secrets."""
+    return {k: v for k, v in environ.items() if not k.startswith(("AIRFLOW_", "_AIRFLOW_"))}
 
 
 def _settings(home: Path, dags: str) -> dict[str, str]:
@@ -115,11 +125,12 @@ def _settings(home: Path, dags: str) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_FOLDER": dags,
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / _DATABASE}",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__METRICS__STATSD_ON": "False",
+        "PYTHONDONTWRITEBYTECODE": "1",  # the folder of DAGs is only read
     }
 
 
@@ -138,7 +149,7 @@ def _main() -> None:
     dag = bag.dags.get(given.request["dag_id"])
     if dag is None:
         raise SystemExit(
-            f"no DAG {given.request['dag_id']!r} in {given.request['dags']}; there are: {', '.join(bag.dags)}"
+            f"no DAG {given.request['dag_id']!r} in {given.request['dags']}; there are: {', '.join(sorted(bag.dags))}"
         )
     runs = [_one(dag, conf, given.request["wanted"]) for conf in given.request["confs"]]
     waiting = given.answer.with_name(f".{given.answer.name}")
@@ -150,7 +161,14 @@ def _one(dag: Any, conf: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, 
     run = dag.test(run_conf=dict(conf))
     instances = run.get_task_instances()
     states = {f"{t.task_id}[{t.map_index}]" if t.map_index >= 0 else t.task_id: str(t.state) for t in instances}
-    results = {t.task_id: t.xcom_pull(task_ids=t.task_id) for t in instances if t.task_id in wanted}
+    results: dict[str, Any] = {}
+    for t in sorted(instances, key=lambda t: t.map_index):
+        if t.task_id in wanted:
+            value = t.xcom_pull(task_ids=t.task_id, map_indexes=t.map_index)
+            if t.map_index < 0:
+                results[t.task_id] = value
+            else:
+                results.setdefault(t.task_id, []).append(value)
     return {"conf": dict(conf), "state": str(run.state), "tasks": states, "results": results}
 
 

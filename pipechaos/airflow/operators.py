@@ -171,7 +171,8 @@ class ScoreOperator(BaseOperator):
     Returns
     -------
     dict
-        ``{"outcomes": [...], "counts": {validator: {outcome: n}}}``, plain values without NaN.
+        ``{"outcomes": [...], "counts": {validator: {outcome: n}}}``, plain values without NaN. A benign or canary
+        injection counts as ``accepted`` or ``alarm``, as SCORING.md says for controls.
     """
 
     template_fields: ClassVar[Sequence[str]] = ("base", "verdicts")

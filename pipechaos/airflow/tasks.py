@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import atexit
+import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from pipechaos.batch.io import read_batch
 from pipechaos.batch.ipc import ipc_bytes
 from pipechaos.batch.ref import BatchRef
 from pipechaos.errors import BatchError, ConfigError
+from pipechaos.faults import registry
+from pipechaos.faults.spec import Family
 from pipechaos.inject.shadow import check_shadow, corrupt
 from pipechaos.ledger.io import read_ledger
 from pipechaos.plan.injection import Injection
-from pipechaos.score.outcome import judge
+from pipechaos.score.outcome import Judgement, judge, judge_benign, judge_canary
 from pipechaos.score.truth import Truth
 from pipechaos.validate.verdict import VerdictStatus
 from pipechaos.validate.verdict_io import read_verdict, write_verdict
 from pipechaos.validate.worker import ValidatorSpec, Worker, WorkerSpec
 
 if TYPE_CHECKING:
+    from pipechaos.ledger.records import Ledger
     from pipechaos.validate.verdict import Verdict
 
 __all__ = ["corrupt_batch", "ref_of", "refusal", "score_verdicts", "validate_batch"]
 
-_workers: dict[tuple[WorkerSpec, float], Worker] = {}
+_workers: dict[tuple[int, WorkerSpec, float], Worker] = {}
 
 
 def ref_of(given: Any) -> BatchRef:
@@ -103,29 +108,38 @@ def validate_batch(
     if not validators:
         raise ConfigError("no validator is named: give validators={'name': 'pandera:module:attr'}")
     ref = ref_of(batch)
-    check_shadow(results, ref)  # verdict files are no features either
-    payload = ipc_bytes(read_batch(ref).table)
+    known = batch if isinstance(batch, Mapping) and "ledger" in batch else {}
+    for data in (ref, ref_of(known.get("source", ref))):
+        check_shadow(results, data)  # verdict files are no features either
+    payload = ipc_bytes(read_batch(ref, expected_digest=ref.digest or None).table)
     spec = WorkerSpec(
         validators=tuple(ValidatorSpec(name=n, spec=s) for n, s in validators.items()),
         roots=tuple(str(Path(r).resolve()) for r in roots),
         loader=loader,
     )
     worker = _worker(spec, limit_seconds)
-    known = batch if isinstance(batch, Mapping) and "ledger" in batch else {}
-    home = Path(results) / ref.name.replace("/", "_") / str(known.get("injection", "base"))
+    home = Path(results) / _file_name(ref.name) / str(known.get("injection", "base"))
     found = {}
     for name in validators:
         verdict = worker.validate(name, payload)
-        found[name] = _summary(verdict) | {"verdict": write_verdict(verdict, home / f"{name}.json")}
+        found[name] = _summary(verdict) | {"verdict": write_verdict(verdict, home / f"{_file_name(name)}.json")}
     carried = {k: known[k] for k in ("ledger", "fault", "columns", "status", "changed") if k in known}
     return {"batch": ref.to_json(), "verdicts": found, **carried}
 
 
+def _file_name(name: str) -> str:
+    """Name that stays in its folder, one to one."""
+    quoted = quote(name, safe="")
+    return quoted if quoted.strip(".") else quoted.replace(".", "%2E")
+
+
 def _worker(spec: WorkerSpec, limit_seconds: float) -> Worker:
     """One worker process for each set of validators, kept while this process lives: loading them takes seconds."""
-    at = (spec, limit_seconds)
+    at = (os.getpid(), spec, limit_seconds)  # a forked task must not talk to its parent's worker
     if at not in _workers:
         _workers[at] = Worker(spec, limit_seconds=limit_seconds)
+        # Airflow ends a task with os._exit after the functions registered since its fork; where it does not come to
+        # that, the worker sees its pipe close, or its parent go
         atexit.register(_workers[at].close)
     return _workers[at]
 
@@ -149,34 +163,58 @@ def refusal(found: Mapping[str, Any]) -> tuple[bool, str]:
 
 
 def score_verdicts(base: Any, verdicts: Any, *, key: Sequence[str] = ()) -> dict[str, Any]:
-    """Pair each verdict on a corrupted copy with the one on the untouched batch."""
+    """Pair each verdict on a corrupted copy with the one on the untouched batch.
+
+    Raises
+    ------
+    ConfigError
+        There is nothing to score, or a copy has no base: another batch, or a validator that did not judge it.
+    """
+    items = [verdicts] if isinstance(verdicts, Mapping) else [v for v in verdicts if v is not None]  # None: skipped
+    if not items:
+        raise ConfigError("there is no verdict on a corrupted copy: nothing was injected, or all of it was skipped")
     bases = {n: read_verdict(v["verdict"]) for n, v in base["verdicts"].items()}
-    outcomes = []
+    outcomes = [o for item in items for o in _outcomes(item, ref_of(base).name, bases, tuple(key))]
     counts: dict[str, Counter[str]] = {}
-    for item in [verdicts] if isinstance(verdicts, Mapping) else _listed(verdicts):
-        ledger = read_ledger(item["ledger"])
-        truth = Truth.of(ledger, key_columns=tuple(key))
-        for name, kept in item["verdicts"].items():
-            if name not in bases:
-                raise ConfigError(
-                    f"validator {name!r} did not judge the untouched batch: there is nothing to pair with"
-                )
-            verdict = read_verdict(kept["verdict"])
-            same = verdict.ordered_digest == bases[name].ordered_digest and bool(verdict.ordered_digest)
-            judged = judge(ledger_status=ledger.status, base=bases[name], verdict=verdict, truth=truth, same_frame=same)
-            counts.setdefault(name, Counter())[judged.outcome.value] += 1
-            outcomes.append(
-                {
-                    "validator": name,
-                    "fault": item["fault"],
-                    "columns": item["columns"],
-                    "changed": item["changed"],
-                    "outcome": judged.outcome.value,
-                    "why": judged.why.value if judged.why else None,
-                }
-            )
+    for o in outcomes:
+        counts.setdefault(o["validator"], Counter())[o["outcome"]] += 1
     return {"outcomes": outcomes, "counts": {n: dict(sorted(c.items())) for n, c in sorted(counts.items())}}
 
 
-def _listed(verdicts: Iterable[Any]) -> list[Any]:
-    return [v for v in verdicts if v is not None]
+def _outcomes(
+    item: Mapping[str, Any], base: str, bases: Mapping[str, Verdict], key: tuple[str, ...]
+) -> Iterator[dict[str, Any]]:
+    """Outcome of each validator on one corrupted copy."""
+    name = ref_of(item).name
+    if "ledger" not in item:
+        raise ConfigError(f"a verdict on batch {name!r} has no ledger: only what ChaosOperator broke can be scored")
+    if name != base:
+        raise ConfigError(f"a corrupted copy of batch {name!r} cannot be paired with verdicts on batch {base!r}")
+    ledger = read_ledger(item["ledger"])
+    fault = registry.get(item["fault"])
+    truth = Truth.of(ledger, fault.phase, key)
+    for validator, kept in item["verdicts"].items():
+        if validator not in bases:
+            raise ConfigError(
+                f"validator {validator!r} did not judge the untouched batch {base!r}: there is nothing to pair with. "
+                f"It was judged by: {', '.join(sorted(bases)) or 'none'}."
+            )
+        judged = _judged(fault.family, ledger, bases[validator], read_verdict(kept["verdict"]), truth)
+        yield {
+            "validator": validator,
+            "fault": item["fault"],
+            "columns": item["columns"],
+            "changed": item["changed"],
+            "outcome": judged.outcome.value,
+            "why": judged.why.value if judged.why else None,
+        }
+
+
+def _judged(family: Family, ledger: Ledger, base: Verdict, verdict: Verdict, truth: Truth) -> Judgement:
+    """Outcome by what was injected: on a control a rejection is an alarm, on a fault it is a hit."""
+    if family is Family.BENIGN:
+        return judge_benign(base, verdict, ledger.status)
+    if family is Family.CANARY:
+        return judge_canary(verdict, truth, ledger.status)
+    same = bool(verdict.ordered_digest) and verdict.ordered_digest == base.ordered_digest
+    return judge(ledger_status=ledger.status, base=base, verdict=verdict, truth=truth, same_frame=same)

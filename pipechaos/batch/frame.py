@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipechaos.batch.digest import digests
 from pipechaos.batch.identity import is_bytes, is_text
-from pipechaos.batch.values import null_mask
+from pipechaos.batch.values import null_mask, one_array
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +42,10 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
             table = table.set_column(i, field, pa.chunked_array([], stored))
         elif stored != field.type:
             table = table.set_column(i, field.with_type(stored), table.column(i).cast(stored))
+        if pa.types.is_nested(stored):
+            # whether integers inside become floats depends on every value of a chunk, even those under a null
+            whole = _compact(one_array(table.column(i)))
+            table = table.set_column(i, table.schema.field(i), whole)
     # since 19, pyarrow asks pandas itself which strings it wants
     old = int(pa.__version__.split(".")[0]) < 19 and int(pd.__version__.split(".")[0]) >= 3
     with warnings.catch_warnings():
@@ -50,6 +55,21 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     if attrs is not None:
         frame.attrs = json.loads(attrs)
     return frame
+
+
+def _compact(array: pa.Array) -> pa.Array:
+    """Nested values with nothing left under nulls, as a file has them."""
+    kind, t = array.type, pa.types
+    mask = array.is_null() if array.null_count else None
+    if t.is_struct(kind):
+        fields = [kind.field(i) for i in range(kind.num_fields)]
+        return pa.StructArray.from_arrays([_compact(part) for part in array.flatten()], fields=fields, mask=mask)
+    if t.is_list(kind) or t.is_large_list(kind):
+        lengths = np.asarray(pc.fill_null(pc.list_value_length(array), 0))
+        width, made = (np.int32, pa.ListArray) if t.is_list(kind) else (np.int64, pa.LargeListArray)
+        offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(width))
+        return made.from_arrays(offsets, _compact(array.flatten()), type=kind, mask=mask)
+    return array
 
 
 def _as_parquet_has_it(kind: pa.DataType) -> pa.DataType:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from pipechaos import counter
 from pipechaos.errors import ExperimentError, suggest
@@ -29,18 +39,39 @@ __all__ = [
     "parse_experiment",
 ]
 
+_LONGEST = 80  # characters of a wrong value that a message repeats
+
+
+def _batch_name(value: object) -> object:
+    """Text of a name that YAML took for a date or a number."""
+    number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if number or isinstance(value, dt.date) else value
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+_ONE = {"type": "string", "minLength": 1}
 Name = Annotated[str, Field(min_length=1)]
+BatchName = Annotated[Name, BeforeValidator(_batch_name), WithJsonSchema({"anyOf": [_ONE, {"type": "integer"}]})]
+Names = Annotated[
+    list[Name], BeforeValidator(_listed), WithJsonSchema({"anyOf": [_ONE, {"type": "array", "items": _ONE}]})
+]
+Rungs = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class History(_Strict):
     """Which batches, in the order of their names, are the clean history that suites and scales were made from."""
 
-    before: str | None = Field(None, description="Batches whose name sorts before this one, for instance 2013-04-01.")
+    before: BatchName | None = Field(
+        None, description="Batches whose name sorts before this one, for instance 2013-04-01."
+    )
     count: int | None = Field(None, ge=0, description="The first so many batches.")
 
     @model_validator(mode="after")
@@ -53,7 +84,7 @@ class History(_Strict):
 class EntitySubsample(_Strict):
     """A batch may hold fewer entities than usual."""
 
-    entity: list[Name] = Field(description="Columns that name an entity.")
+    entity: Names = Field(min_length=1, description="Columns that name an entity.")
     keep: Share = Field(0.97, description="Share of entities kept; the row count must stay in its historic range.")
 
 
@@ -69,13 +100,8 @@ class Contract(_Strict):
 class Incident(_Strict):
     """A batch known to be bad before the run: neither control, base nor history."""
 
-    batch: Name
+    batch: BatchName
     reason: Name
-
-    @field_validator("batch", mode="before")
-    @classmethod
-    def _text(cls, value: object) -> object:
-        return str(value)
 
 
 class ValidatorSpec(_Strict):
@@ -83,40 +109,37 @@ class ValidatorSpec(_Strict):
 
     name: Name = Field(description="How reports call it.")
     spec: Name = Field(description="pandera:module:attr, gx:path/suite.json or callable:module:attr.")
-    imports: list[str] = Field(default_factory=list, description="Modules that register custom expectations or checks.")
+    imports: Names = Field(default_factory=list, description="Modules that register custom expectations or checks.")
 
 
 class FaultSpec(_Strict):
     """One fault on one or more columns."""
 
     fault: Name = Field(description="Code in the catalogue, see `pipechaos faults`.")
-    columns: list[Name] = Field(
+    columns: Names = Field(
         default_factory=list, description="One injection for each; empty for row faults or all that apply."
     )
     placement: dict[str, Any] | str | None = Field(
         None, description="Where it strikes; the fault's own default otherwise."
     )
     params: dict[str, Any] = Field(default_factory=dict)
-    severities: list[int] | None = Field(None, description="Rungs of the ladder; the experiment's otherwise.")
+    severities: Rungs | None = Field(None, description="Rungs of the ladder; the experiment's otherwise.")
 
 
 class Review(_Strict):
     """A person's word on a natural control's alarm, after the run."""
 
-    batch: Name
-    alarm: Literal["true", "false"] = Field(description="true: the batch was bad; false: a false alarm.")
+    batch: BatchName
+    alarm: Annotated[Literal["true", "false"], WithJsonSchema({"enum": ["true", "false", True, False]})] = Field(
+        description="true: the batch was bad; false: a false alarm."
+    )
     reason: Name
     validator: str | None = Field(None, description="Only for this validator.")
-
-    @field_validator("batch", mode="before")
-    @classmethod
-    def _batch_text(cls, value: object) -> object:
-        return str(value)
 
     @field_validator("alarm", mode="before")
     @classmethod
     def _alarm_text(cls, value: object) -> object:
-        return {True: "true", False: "false"}.get(value, value) if isinstance(value, bool) else value
+        return str(value).lower() if isinstance(value, bool) else value
 
 
 class Controls(_Strict):
@@ -146,29 +169,37 @@ class GateSpec(_Strict):
     column: str | None = None
     max_error: Share | None = None
 
+    @model_validator(mode="after")
+    def _fits(self) -> GateSpec:
+        if self.metric in ("fpr", "benign") and (self.family or self.fault or self.column):
+            raise ValueError(f"a gate on {self.metric} is about controls: it takes no family, fault or column")
+        return self
+
 
 class Experiment(_Strict):
     """One experiment file."""
 
     name: Name
-    seed: int = 0
-    batches: list[Name] = Field(
-        description="Globs or URLs, relative to this file; one batch a file or partition folder."
+    seed: int = Field(0, ge=0, lt=2**63)
+    batches: Names = Field(
+        min_length=1, description="Globs or URLs, relative to this file; one batch a file or partition folder."
     )
-    key: list[Name] = Field(default_factory=list, description="Columns that identify a row.")
+    key: Names = Field(default_factory=list, description="Columns that identify a row.")
     time: str | None = Field(None, description="Event time column.")
-    target: list[Name] = Field(default_factory=list, description="Columns that are predicted.")
-    ignore: list[Name] = Field(default_factory=list, description="Columns that a preset leaves alone.")
+    target: Names = Field(default_factory=list, description="Columns that are predicted.")
+    ignore: Names = Field(default_factory=list, description="Columns that a preset leaves alone.")
     history: History = Field(default_factory=lambda: History(count=0))
     contract: Contract = Field(default_factory=Contract)
     incidents: list[Incident] = Field(default_factory=list)
     validators: list[ValidatorSpec] = Field(min_length=1)
-    roots: list[Name] = Field(default_factory=lambda: ["."], description="The only folders code is imported from.")
+    roots: Names = Field(
+        default_factory=lambda: ["."], min_length=1, description="The only folders code is imported from."
+    )
     loader: str | None = Field(None, description="module:function(path) -> frame; pandas.read_parquet otherwise.")
     faults: list[FaultSpec] = Field(default_factory=list)
     preset: str | None = Field(None, description="quick, standard, missing, value, schema, rows or drift.")
     pairs: int | None = Field(None, ge=1, description="At most so many fault-column pairs of the preset.")
-    severities: list[int] = Field(default_factory=lambda: [1, 2, 3, 4, 5])
+    severities: Rungs = Field(default_factory=lambda: [1, 2, 3, 4, 5], description="Rungs of each fault's ladder.")
     repeats: int = Field(1, ge=1, description="Draws of each injection on each base.")
     controls: Controls = Field(default_factory=Controls)
     budget: Budget = Field(default_factory=Budget)
@@ -177,11 +208,6 @@ class Experiment(_Strict):
     block: int = Field(7, ge=1, description="Consecutive batches that form one cluster of the false-positive rate.")
     gates: list[GateSpec] = Field(default_factory=list)
 
-    @field_validator("batches", "key", "target", mode="before")
-    @classmethod
-    def _one_is_a_list(cls, value: object) -> object:
-        return [value] if isinstance(value, str) else value
-
     @model_validator(mode="after")
     def _whole(self) -> Experiment:
         names = [v.name for v in self.validators]
@@ -189,15 +215,39 @@ class Experiment(_Strict):
             raise ValueError("two validators have the same name: reports could not tell them apart")
         if not self.faults and self.preset is None:
             raise ValueError("nothing to inject: list `faults:` or name a `preset:`")
-        for gate in self.gates:
-            if gate.validator is not None and gate.validator not in names:
-                raise ValueError(f"a gate names validator {gate.validator!r}; there are: {', '.join(names)}")
+        named = [("gate", g.validator) for g in self.gates] + [("review", r.validator) for r in self.controls.reviewed]
+        for what, name in named:
+            if name is not None and name not in names:
+                near = suggest(name, names)
+                hint = f"did you mean {near!r}? " if near else ""
+                raise ValueError(f"a {what} names validator {name!r}; {hint}there are: {', '.join(names)}")
         return self
 
     @property
     def digest(self) -> str:
         """Sixteen hex digits over everything the file says."""
         return counter.digest_id("experiment", self.model_dump(mode="json"))
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with dates left as they are written (they name batches), and no key twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Mapping of a node."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is there twice", key.start_mark)
+            seen.add(key.value)
+        return dict(super().construct_mapping(node, deep))
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:timestamp"]
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def parse_experiment(data: Mapping[str, Any], where: str = "experiment") -> Experiment:
@@ -225,7 +275,7 @@ def load_experiment(path: str | Path) -> Experiment:
     """
     file = Path(path)
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+        data = yaml.load(file.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
     except FileNotFoundError:
         raise ExperimentError(
             f"there is no experiment {file}: write one with `pipechaos init BATCH... --schema S`"
@@ -252,7 +302,9 @@ def _explain(error: Any, data: Mapping[str, Any]) -> str:
         hint = f"did you mean {near!r}? " if near else ""
         return f"{at}: unknown key; {hint}allowed here: {', '.join(sorted(fields))}"
     message = error["msg"].removeprefix("Value error, ")
-    given = "" if error["type"] in ("missing", "value_error") else f" (given: {error['input']!r})"
+    shown = repr(error["input"])
+    shown = shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
+    given = "" if error["type"] in ("missing", "value_error") else f" (given: {shown})"
     return f"{at}: {message}{given}"
 
 

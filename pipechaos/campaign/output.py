@@ -170,17 +170,14 @@ def injection_of(trial: Trial) -> Injection:
     )
 
 
-def examples_of(
-    scorecard: Scorecard, trials: Sequence[Trial], batches: Batches, *, most: int = 12
-) -> Mapping[str, Example]:
-    """Rows before and after for the worst survivors of each validator, by the id of their first missed trial."""
+def examples_of(ids: Sequence[str], trials: Sequence[Trial], batches: Batches) -> Mapping[str, Example]:
+    """Rows before and after of these faulty trials, by id: each is injected again, which draws the same cells."""
     by_id = {t.trial_id: t for t in trials}
     out: dict[str, Example] = {}
-    for validator in scorecard.validators:
-        for survivor in validator.survivors[:most]:
-            trial = by_id[survivor.missed_trials[0]]
-            base = batches.load(trial.batch)
-            out[trial.trial_id] = example(base, inject_one(injection_of(trial), base, batches))
+    for name in ids:
+        trial = by_id[name]
+        base = batches.load(trial.batch)
+        out[name] = example(base, inject_one(injection_of(trial), base, batches))
     return out
 
 

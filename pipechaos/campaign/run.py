@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from pipechaos.batch.digest import ordered_digest
 from pipechaos.batch.ipc import ipc_bytes
 from pipechaos.batch.model import Batch
@@ -16,8 +18,9 @@ from pipechaos.campaign.pool import Pool
 from pipechaos.campaign.source import Batches
 from pipechaos.campaign.tasks import CampaignPlan, Task, plan_campaign
 from pipechaos.campaign.trials import Judge, Observed, subnatural
+from pipechaos.errors import FaultError, UnknownNameError
 from pipechaos.inject.engine import Injected, inject
-from pipechaos.ledger.records import Status
+from pipechaos.ledger.records import InjectionRecord, Ledger, RowEntry, Status
 from pipechaos.plan.injection import Injection, Plan
 from pipechaos.plan.resolve import resolve
 from pipechaos.score.attribution import Groups, uniqueness_groups
@@ -126,7 +129,7 @@ def run_campaign(
     jobs
         Worker processes.
     progress
-        Called after each frame.
+        Called after each frame, in the thread of the caller.
     clock
         Seconds, for the budget's minutes and the estimate.
 
@@ -231,14 +234,17 @@ class _Run:
         return bool(self.stopped)
 
     def _observe(self, worker: Worker, task: Task) -> Observed | None:
-        if task.kind is not TrialKind.NATURAL and self._out_of_time():
+        if task.kind in (TrialKind.BENIGN, TrialKind.FAULT) and self._out_of_time():
             return None
         base = self.batches.load(task.base)
         source = self._digest(task.base)
         if task.injection is None:
             return Observed(task=task, source_digest=source, after_digest=source, verdicts=self._judge(worker, base))
         began = time.thread_time()
-        injected = inject_one(task.injection, base, self.batches)
+        try:
+            injected = inject_one(task.injection, base, self.batches)
+        except (UnknownNameError, FaultError) as exc:  # it fits the first control, and not this one: batches differ
+            injected = Injected(batch=base, ledger=_not_applicable(task.injection, base, str(exc)))
         with self.lock:
             self.injecting += time.thread_time() - began
             hidden = subnatural(self.ranges, task, injected.batch)
@@ -260,6 +266,26 @@ class _Run:
     def _judge(self, worker: Worker, batch: Batch) -> dict[str, Verdict]:
         payload = ipc_bytes(batch.table)
         return {v.name: worker.validate(v.name, payload) for v in self.experiment.validators}
+
+
+def _not_applicable(injection: Injection, base: Batch, reason: str) -> Ledger:
+    none = np.zeros(0, np.int64)
+    record = InjectionRecord(
+        injection_id=injection.injection_id(base.name),
+        fault=injection.fault,
+        columns=injection.columns,
+        status=Status.NOT_APPLICABLE,
+        reason=reason,
+    )
+    return Ledger(
+        batch=base.name,
+        injections=(record,),
+        cells=(),
+        rows=RowEntry(removed=none, added=none, copied_from=none, reordered=False),
+        schema=(),
+        rows_before=base.rows,
+        rows_after=base.rows,
+    )
 
 
 def _groups(batch: Batch, verdicts: Mapping[str, Verdict]) -> Groups:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,10 +61,24 @@ class Sample:
 
 
 def severities_of(pair: Pair, severities: Sequence[int]) -> tuple[int, ...]:
-    """Rungs to try: those asked for that the fault's ladder has (a single rung is always 1)."""
-    rungs = len(registry.get(pair.fault).ladder.rungs)
+    """Rungs to try: those asked for that the fault's ladder has.
+
+    A single rung is always 1, and 0 stands for a dose of one's own: the parameter that the ladder moves is given.
+
+    Raises
+    ------
+    PlanError
+        The ladder has none of those asked for.
+    """
+    ladder = registry.get(pair.fault).ladder
+    rungs = len(ladder.rungs)
+    if ladder.moves in pair.params:
+        return (0,)
     wanted = pair.severities or tuple(severities)
-    return (1,) if rungs == 1 else tuple(s for s in wanted if s <= rungs)
+    found = (1,) if rungs == 1 else tuple(dict.fromkeys(s for s in wanted if 1 <= s <= rungs))
+    if not found:
+        raise PlanError(f"{pair}: severities {list(wanted)} are not on its ladder, which has rungs 1 to {rungs}")
+    return found
 
 
 def draw_sample(
@@ -99,22 +114,23 @@ def draw_sample(
     Raises
     ------
     PlanError
-        There is no base, or the budget has no room for one weakness.
+        There is no base or nothing to inject, or the budget has no room for one pair.
     """
+    if not pairs:
+        raise PlanError("nothing is left to inject: name faults that apply to the columns, or a preset")
     if not bases:
         raise PlanError(
             "no batch is left to break: all are history or incidents. Give later batches or a shorter history."
         )
-    kept, dropped = tuple(pairs), list(left_out)
     room = None if budget is None else budget // (validators * repeats)
     least = min(MIN_BASES, len(bases))
-    while room is not None and _weaknesses(kept, severities) * least > room:
-        if len(kept) <= 1:
-            raise PlanError(
-                f"a budget of {budget} trials has no room for {least} bases of one fault: raise budget.trials"
-            )
-        kept, more = thin(kept, len(kept) - 1)
-        dropped.extend(more)
+    kept, more = _that_fit(pairs, severities, None if room is None else room // least)
+    if not kept:
+        need = least * _weaknesses(thin(pairs, 1)[0], severities) * validators * repeats
+        raise PlanError(
+            f"a budget of {budget} trials has no room for {least} bases of one fault: raise budget.trials to {need}"
+        )
+    dropped = (*left_out, *more)
     count = _weaknesses(kept, severities)
     each = len(bases) if room is None else max(least, min(len(bases), room // count))
     ranked = sorted(bases, key=lambda name: counter.digest_id("base", seed, name))
@@ -122,7 +138,10 @@ def draw_sample(
     distinct = len({b for m in mutants for b in m.bases})
     notes: tuple[str, ...] = ()
     if distinct < min(MIN_DISTINCT, len(bases)):
-        notes = (f"only {distinct} distinct bases: the budget has no room for {MIN_DISTINCT}",)
+        notes = (
+            f"only {distinct} distinct bases, {MIN_DISTINCT} are wanted: raise budget.trials to "
+            f"{-(-MIN_DISTINCT // count) * count * validators * repeats}",
+        )
     return Sample(
         mutants=mutants,
         full_trials=(count + _weaknesses(dropped, severities)) * len(bases) * repeats * validators,
@@ -134,6 +153,16 @@ def draw_sample(
         dropped=tuple(str(p) for p in dropped),
         notes=notes,
     )
+
+
+def _that_fit(
+    pairs: Sequence[Pair], severities: Sequence[int], most: int | None
+) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]:
+    """As many pairs as have at most so many weaknesses, and those left out."""
+    if most is None or _weaknesses(pairs, severities) <= most:
+        return tuple(pairs), ()
+    sizes = range(1, len(pairs) + 1)
+    return thin(pairs, bisect_right(sizes, most, key=lambda n: _weaknesses(thin(pairs, n)[0], severities)))
 
 
 def _weaknesses(pairs: Sequence[Pair], severities: Sequence[int]) -> int:

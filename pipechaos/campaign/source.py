@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,9 +11,9 @@ from pipechaos.batch.io import read_batch
 from pipechaos.batch.model import Batch
 from pipechaos.batch.ref import BatchRef, discover
 from pipechaos.campaign.experiment import Experiment
-from pipechaos.errors import BatchError, ExperimentError, UnknownNameError
+from pipechaos.errors import ExperimentError, UnknownNameError
 
-__all__ = ["Batches"]
+__all__ = ["Batches", "find_refs"]
 
 _KEPT_IN_MEMORY = 32
 
@@ -43,14 +42,14 @@ class Batches:
     ExperimentError
         Nothing matches, nothing is left, or the history takes everything.
     UnknownNameError
-        An incident names no batch.
+        An incident or a review names no batch.
     """
 
     def __init__(self, experiment: Experiment, root: Path) -> None:
         self._experiment = experiment
         refs: dict[str, BatchRef] = {}
         for pattern in experiment.batches:
-            for ref in discover(pattern if "://" in pattern else root / pattern):
+            for ref in find_refs(pattern, root):
                 if ref.name in refs and refs[ref.name] != ref:
                     raise ExperimentError(
                         f"batches: two batches are called {ref.name!r}: {refs[ref.name].uri}, {ref.uri}"
@@ -61,6 +60,9 @@ class Batches:
         for name in self.incidents:
             if name not in self.refs:
                 raise UnknownNameError("batch", name, self.refs, "incidents")
+        for review in experiment.controls.reviewed:
+            if review.batch not in self.refs:
+                raise UnknownNameError("batch", review.batch, self.refs, "controls.reviewed")
         names = list(self.refs)
         rule = experiment.history
         if rule.before is not None:
@@ -74,8 +76,13 @@ class Batches:
                 f"no batch is left after the history ({len(past)} of {len(names)} batches are history, "
                 f"{len(self.incidents)} are incidents): shorten `history:` or give later batches"
             )
-        self.load = lru_cache(maxsize=_KEPT_IN_MEMORY)(self._load)
+        self._recent = lru_cache(maxsize=_KEPT_IN_MEMORY)(self._load)
+        self._clean = lru_cache(maxsize=None)(self._load)
         self.pooled = lru_cache(maxsize=1)(self._pooled)
+
+    def load(self, name: str) -> Batch:
+        """One batch; those of the history stay in memory, since every scale and range is made from all of them."""
+        return self._clean(name) if name in self.history else self._recent(name)
 
     def _load(self, name: str) -> Batch:
         e = self._experiment
@@ -89,21 +96,18 @@ class Batches:
         return self.load(max(earlier)) if earlier else None
 
     def _pooled(self) -> tuple[Batch, ...]:
-        """The whole history as one batch: what scales are resolved from."""
-        if not self.history:
-            return ()
-        batches = [self.load(n) for n in self.history]
-        _same_columns(batches)
+        """The whole history, as one batch where its schemas are one: what scales are resolved from."""
+        batches = tuple(self.load(n) for n in self.history)
+        if len({b.table.schema.remove_metadata() for b in batches}) != 1:
+            return batches
         table = pa.concat_tables([b.table.replace_schema_metadata(None) for b in batches]).combine_chunks()
         e = self._experiment
         return (Batch.of(table, name=self.history[-1], time=e.time, target=tuple(e.target)),)
 
 
-def _same_columns(batches: Sequence[Batch]) -> None:
-    first = batches[0]
-    for batch in batches[1:]:
-        if batch.table.schema.remove_metadata() != first.table.schema.remove_metadata():
-            raise BatchError(
-                f"history batches {first.name!r} and {batch.name!r} have different schemas: scales need one. "
-                "Start the history after the change."
-            )
+def find_refs(pattern: str, root: Path) -> tuple[BatchRef, ...]:
+    """Batches of one entry of ``batches:``, a file, a folder, a glob or a URL; relative paths start from the root."""
+    if "://" in pattern:
+        return discover(pattern)
+    place = root / pattern
+    return (BatchRef.of(place),) if place.is_file() else discover(place)

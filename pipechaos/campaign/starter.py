@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipechaos.batch.ref import discover
+from pipechaos.campaign.source import find_refs
 from pipechaos.errors import ExperimentError
 
 __all__ = ["starter"]
@@ -81,13 +81,16 @@ def starter(
         As declared.
     """
     patterns = [b if "://" in b else os.path.relpath(b, folder) for b in batches]
-    names = sorted({r.name for p in patterns for r in discover(p if "://" in p else folder / p)})
+    names = sorted({r.name for p in patterns for r in find_refs(p, folder)})
     roots = ["."]
-    lines = []
+    lines: list[str] = []
+    kinds: list[str] = []
     for schema in schemas:
-        name, spec, root = _validator(schema, folder)
+        kind, spec, root = _validator(schema, folder)
         if root not in roots:
             roots.append(root)
+        kinds.append(kind)
+        name = kind if kinds.count(kind) == 1 else f"{kind}-{kinds.count(kind)}"
         lines.append(f"  - {{name: {json.dumps(name)}, spec: {json.dumps(spec)}}}")
     return _TEMPLATE.format(
         name=json.dumps(Path(patterns[0].split("*")[0].rstrip("/")).name.partition("=")[0] or "my-batches"),
@@ -102,7 +105,7 @@ def starter(
 
 
 def _validator(schema: str, folder: Path) -> tuple[str, str, str]:
-    """Name, spec and root of a validator as the experiment file will say them."""
+    """Kind, spec and root of a validator as the experiment file will say them."""
     kind, _, rest = schema.partition(":")
     if kind in ("pandera", "callable"):
         return kind, schema, "."

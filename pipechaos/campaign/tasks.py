@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from pipechaos import counter
 from pipechaos.campaign.experiment import Experiment
-from pipechaos.campaign.sample import Sample, draw_sample
+from pipechaos.campaign.sample import Mutant, Sample, draw_sample
 from pipechaos.campaign.source import Batches
-from pipechaos.errors import ExperimentError
+from pipechaos.errors import ExperimentError, UnknownNameError
 from pipechaos.faults import registry
 from pipechaos.faults.spec import Family, Phase
+from pipechaos.inject.engine import inject
 from pipechaos.plan.injection import Injection, Plan
 from pipechaos.plan.presets import Pair, on_columns, pairs, thin
 from pipechaos.plan.resolve import resolve
@@ -102,14 +104,14 @@ def plan_campaign(experiment: Experiment, batches: Batches) -> CampaignPlan:
     ranked = sorted(controls, key=lambda name: counter.digest_id("control", experiment.seed, name))
     natural = [Task(kind=TrialKind.NATURAL, base=b) for b in controls]
     again = [Task(kind=TrialKind.NATURAL, base=b, again=True) for b in sorted(ranked[: experiment.controls.repeats])]
-    benign = list(_benign(experiment, sorted(ranked[: experiment.controls.benign])))
+    benign, short = _benign(experiment, batches, ranked)
     faults = [
-        Task(kind=TrialKind.FAULT, base=base, injection=_injection(m.pair, m.severity, experiment.seed, repeat))
+        Task(kind=TrialKind.FAULT, base=base, injection=_injection(m, experiment.seed, repeat))
         for m in sample.mutants
         for base in m.bases
         for repeat in range(experiment.repeats)
     ]
-    notes = list(sample.notes)
+    notes = [*sample.notes, *short]
     if not batches.history:
         notes.append("no history: scales come from each batch itself, and nothing is ever subnatural")
     return CampaignPlan(
@@ -120,11 +122,12 @@ def plan_campaign(experiment: Experiment, batches: Batches) -> CampaignPlan:
     )
 
 
-def _injection(pair: Pair, severity: int, seed: int, repeat: int) -> Injection:
+def _injection(mutant: Mutant, seed: int, repeat: int) -> Injection:
+    pair = mutant.pair
     return Injection.of(
         pair.fault,
         pair.columns,
-        severity=severity,
+        severity=mutant.severity or None,
         placement=pair.placement or None,
         params=pair.params,
         seed=seed,
@@ -141,7 +144,13 @@ def _pairs(experiment: Experiment, batches: Batches) -> tuple[tuple[Pair, ...], 
             raise ExperimentError(
                 f"faults: {fault.code} is a {fault.family.value} control and runs by itself, not as a fault"
             )
+        if spec.columns and not fault.column_count:
+            raise ExperimentError(f"faults: {fault.code} takes no column, not {spec.columns}")
+        if spec.severities and fault.ladder.moves in spec.params:
+            raise ExperimentError(f"faults: {fault.code} takes either `severities:` or its own {fault.ladder.moves!r}")
         columns = spec.columns or (on_columns(fault, reference, reference.columns) if fault.column_count else [])
+        if fault.column_count and not columns:
+            raise ExperimentError(f"faults: {fault.code} applies to no column: it takes {fault.types}")
         for group in [(c,) for c in columns] if fault.column_count else [()]:
             pair = Pair(
                 fault=spec.fault,
@@ -153,19 +162,29 @@ def _pairs(experiment: Experiment, batches: Batches) -> tuple[tuple[Pair, ...], 
             found.append(pair)
     if experiment.preset is not None:
         listed = {(p.fault, p.columns) for p in found}
-        ignore = [c for c in experiment.ignore if c in reference.columns]
-        found.extend(
-            p for p in pairs(experiment.preset, reference, ignore=ignore) if (p.fault, p.columns) not in listed
-        )
+        preset = pairs(experiment.preset, reference, ignore=experiment.ignore)
+        found.extend(p for p in preset if (p.fault, p.columns) not in listed)
     return thin(found, experiment.pairs) if experiment.pairs is not None else (tuple(found), ())
 
 
 def _check(experiment: Experiment, batches: Batches, sample: Sample) -> None:
-    """Try every pair against a real batch, so that nothing is found wrong half way."""
+    """Try every weakness against a real batch, so that nothing is found wrong half way."""
     reference = batches.load(batches.controls[0])
+    seen: set[str] = set()
     for mutant in sample.mutants:
-        plan = Plan.of(_injection(mutant.pair, mutant.severity, experiment.seed, 0))
-        resolve(plan, reference, (reference,))
+        injection = _injection(mutant, experiment.seed, 0)
+        resolve(Plan.of(injection), reference, (reference,))
+        name = injection.weakness_id("")
+        if name in seen:
+            raise ExperimentError(f"faults: {mutant} is listed twice")
+        seen.add(name)
+    for gate in experiment.gates:
+        if gate.fault is not None:
+            registry.get(gate.fault)
+        if gate.family is not None and gate.family not in set(Family):
+            raise UnknownNameError("family", gate.family, list(Family), "gates")
+        if gate.column is not None:
+            reference.column(gate.column)
 
 
 def _canaries(experiment: Experiment, batches: Batches, base: str) -> Iterator[Task]:
@@ -176,7 +195,33 @@ def _canaries(experiment: Experiment, batches: Batches, base: str) -> Iterator[T
         yield Task(kind=TrialKind.CANARY, base=base, injection=Injection.of(fault.code, columns, seed=experiment.seed))
 
 
-def _benign(experiment: Experiment, bases: Sequence[str]) -> Iterator[Task]:
+def _benign(experiment: Experiment, batches: Batches, ranked: Sequence[str]) -> tuple[list[Task], list[str]]:
+    """Benign controls, and notes on clauses that fewer bases than wanted allow."""
+    wanted, tasks, notes = experiment.controls.benign, [], []
+    for injection in _allowed(experiment):
+        bases = list(ranked)
+        if injection.spec.clause == "entity_subsample":
+            fits = (b for b in bases if _in_range(injection, batches, b))
+            bases = list(islice(fits, wanted))
+            if len(bases) < min(wanted, len(ranked)):
+                notes.append(
+                    f"{injection.fault} on {len(bases)} bases only: on others the row count leaves its historic range"
+                )
+        chosen = sorted(bases[:wanted])
+        tasks += [Task(kind=TrialKind.BENIGN, base=base, injection=injection) for base in chosen]
+    return tasks, notes
+
+
+def _in_range(injection: Injection, batches: Batches, base: str) -> bool:
+    """Whether a batch with a few entities less still has as many rows as some day of the history."""
+    counts = [batches.load(name).rows for name in batches.history]
+    source = batches.load(base)
+    rows = inject(resolve(Plan.of(injection), source), source).batch.rows
+    return not counts or min(counts) <= rows <= max(counts)
+
+
+def _allowed(experiment: Experiment) -> Iterator[Injection]:
+    """Injections that the contract allows."""
     contract = experiment.contract
     for fault in registry.faults(Family.BENIGN):
         if not fault.clause or not getattr(contract, fault.clause):
@@ -186,8 +231,6 @@ def _benign(experiment: Experiment, bases: Sequence[str]) -> Iterator[Task]:
         if contract.entity_subsample is not None and fault.clause == "entity_subsample":
             placement = {"kind": "entity", "entity": contract.entity_subsample.entity}
             fraction = round(1 - contract.entity_subsample.keep, 12)
-        injection = Injection.of(fault.code, placement=placement, fraction=fraction, severity=1, seed=experiment.seed)
         if fault.phase is Phase.CELLS:
             raise AssertionError(f"{fault.code} changes cells: that is no benign change")
-        for base in bases:
-            yield Task(kind=TrialKind.BENIGN, base=base, injection=injection)
+        yield Injection.of(fault.code, placement=placement, fraction=fraction, severity=1, seed=experiment.seed)

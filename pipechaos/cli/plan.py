@@ -14,6 +14,8 @@ from pipechaos.cli.experiments import duration, opened
 
 if TYPE_CHECKING:
     from pipechaos.campaign.experiment import Experiment
+    from pipechaos.campaign.source import Batches
+    from pipechaos.campaign.tasks import CampaignPlan
 
 __all__ = ["command", "show_plan"]
 
@@ -39,57 +41,61 @@ def show_plan(experiment: Experiment, root: Path, json_to: str | None) -> None:
 
     batches = Batches(experiment, root)
     plan = plan_campaign(experiment, batches)
+    data = _described(experiment, batches, plan)
+    emit_json(data, json_to)
+    _print(data)
+
+
+def _described(experiment: Experiment, batches: Batches, plan: CampaignPlan) -> dict[str, Any]:
     sample = plan.sample
-    kinds = Counter(t.kind.value for t in (*plan.first, *plan.second))
-    each = sum(
-        _SECONDS[v.spec.partition(":")[0]] for v in experiment.validators if v.spec.partition(":")[0] in _SECONDS
-    )
-    estimate = plan.tasks * each / (os.cpu_count() or 1)
-    data: dict[str, Any] = {
+    each = sum(_SECONDS.get(v.spec.partition(":")[0], 0.0) for v in experiment.validators)
+    return {
         "experiment": experiment.name,
-        "batches": {
-            "history": len(batches.history),
-            "controls": len(batches.controls),
-            "incidents": dict(batches.incidents),
-        },
+        "history": len(batches.history),
+        "controls": len(batches.controls),
+        "incidents": dict(batches.incidents),
         "validators": [v.name for v in experiment.validators],
-        "frames": dict(kinds),
+        "frames": dict(Counter(t.kind.value for t in (*plan.first, *plan.second))),
         "weaknesses": [
-            {"fault": m.pair.fault, "columns": list(m.pair.columns), "severity": m.severity, "bases": list(m.bases)}
+            {"pair": str(m.pair), "fault": m.pair.fault, "columns": list(m.pair.columns), "severity": m.severity}
+            | {"bases": list(m.bases)}
             for m in sample.mutants
         ],
         "trials": sample.trials,
         "full_cross": sample.full_trials,
+        "bases": sample.bases,
         "bases_each": sample.bases_each,
         "distinct_bases": sample.distinct_bases,
         "weight": sample.weight,
         "left_out": list(sample.dropped),
         "notes": list(plan.notes),
-        "estimated_seconds": round(estimate, 1),
+        "estimated_seconds": round(plan.tasks * each / (os.cpu_count() or 1), 1),
     }
-    emit_json(data, json_to)
-    out = people()
-    out.print(f"{experiment.name}: nothing was touched. A run would do this:", style="bold")
-    out.print(
-        f"  batches     {len(batches.history)} history, {len(batches.controls)} controls and bases, "
-        f"{len(batches.incidents)} incidents set apart"
+
+
+def _print(data: dict[str, Any]) -> None:
+    say = people().print
+    frames = ", ".join(f"{n} {kind}" for kind, n in data["frames"].items())
+    say(f"{data['experiment']}: nothing was touched. A run would do this:", style="bold")
+    say(
+        f"  batches     {data['history']} history, {data['controls']} controls and bases, "
+        f"{len(data['incidents'])} set apart"
     )
-    out.print(
-        f"  frames      {', '.join(f'{n} {k}' for k, n in kinds.items())}; "
-        f"each judged by {', '.join(data['validators'])}"
+    say(f"  frames      {frames}; each judged by {', '.join(data['validators'])}")
+    say(
+        f"  faults      {len(data['weaknesses'])} weaknesses (fault, columns, severity), "
+        f"each on {data['bases_each']} of {data['bases']} bases"
     )
-    out.print(
-        f"  faults      {len(sample.mutants)} weaknesses (fault, columns, severity) on {sample.bases_each} of "
-        f"{sample.bases} bases each: {sample.trials} of {sample.full_trials} trials; one base stands for {sample.weight:.1f}"
-    )
-    if sample.dropped:
-        more = f" and {len(sample.dropped) - 6} more (all with --json -)" if len(sample.dropped) > 6 else ""
-        out.print(f"  left out    {'; '.join(sample.dropped[:6])}{more}")
-    for note in plan.notes:
-        out.print(f"  note        {note}")
-    out.print(f"  time        about {duration(estimate)}, by the validators' usual pace on 1,000 rows")
-    pairs: dict[str, list[int]] = {}
-    for mutant in sample.mutants:
-        pairs.setdefault(str(mutant.pair), []).append(mutant.severity)
+    say(f"  trials      {data['trials']} of {data['full_cross']}: one base stands for {data['weight']:.1f}")
+    left_out = data["left_out"]
+    if left_out:
+        more = f" and {len(left_out) - 6} more (all with --json -)" if len(left_out) > 6 else ""
+        say(f"  left out    {'; '.join(left_out[:6])}{more}")
+    for note in data["notes"]:
+        say(f"  note        {note}")
+    say(f"  time        about {duration(data['estimated_seconds'])}, by the validators' usual pace on 1,000 rows")
+    pairs: dict[str, list[str]] = {}
+    for weakness in data["weaknesses"]:
+        pairs.setdefault(weakness["pair"], []).append(str(weakness["severity"]))
     for name, severities in pairs.items():
-        out.print(f"    {name}  severity {', '.join(map(str, severities))}")
+        say(f"    {name}  severity {', '.join(severities)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from pipechaos.campaign.experiment import Experiment
 
 __all__ = ["command", "run_and_report"]
+
+_SHOWN = 25  # survivors whose rows a report shows
 
 
 @click.command("run")
@@ -46,11 +49,15 @@ def command(
 
         show_plan(parsed, root, json_to)
         return
-    folder = Path(out) if out else Path(experiment).with_suffix(".out")
+    folder = Path(out) if out else _default_out(experiment)
     code = run_and_report(
         parsed, root, folder, source=experiment, jobs=jobs, values=not no_values, quiet=quiet, json_to=json_to
     )
     sys.exit(code)
+
+
+def _default_out(source: str) -> Path:
+    return Path(source).with_suffix(".out")
 
 
 def run_and_report(
@@ -71,13 +78,16 @@ def run_and_report(
     from pipechaos.cli.console import emit_json
     from pipechaos.report.content import build_content
     from pipechaos.report.markdown import render_markdown
+    from pipechaos.report.survivors import wanted_examples
     from pipechaos.report.terminal import render_terminal
 
     with progress_bar(quiet) as progress:
         result = run_campaign(experiment, root, jobs=jobs or os.cpu_count() or 1, progress=progress)
     card = scorecard_of(result)
-    examples = examples_of(card, result.trials, Batches(experiment, root)) if values else {}
-    content = build_content(card, examples, experiment=source)
+    wanted = wanted_examples(card, _SHOWN) if values else ()
+    examples = examples_of(wanted, result.trials, Batches(experiment, root))
+    command = "pipechaos replay" if out == _default_out(source) else f"pipechaos replay --out {shlex.quote(str(out))}"
+    content = build_content(card, examples, experiment=source, replay=command)
     files = write_result(out, experiment, card, result.trials, render_markdown(content))
     emit_json(card.to_dict(), json_to)
     if not quiet:

@@ -26,5 +26,5 @@ def command(out: str, experiment: str | None, json_to: str | None) -> None:
     fresh = opened(experiment)[0] if experiment else None
     card = rescore(Path(out), fresh)
     emit_json(card.to_dict(), json_to)
-    render_terminal(build_content(card, {}, experiment=experiment or "experiment.yaml"), people())
+    render_terminal(build_content(card, {}, experiment=experiment or ""), people())
     sys.exit(int(card.exit_code))

@@ -36,7 +36,7 @@ def choose(resolved: ResolvedInjection, source: Batch) -> Choice:
     eligible = np.ones(source.rows, np.bool_)
     spec = injection.spec
     if spec.phase is Phase.CELLS and spec.needs_value:
-        eligible &= has_value(source.column(injection.columns[0]))
+        eligible &= has_value(plain(source.column(injection.columns[0])))  # a dictionary may hold a null of its own
     rows, placed = _placed(resolved, source)
     eligible &= placed
     key = injection.key(source.name)
@@ -47,8 +47,8 @@ def choose(resolved: ResolvedInjection, source: Batch) -> Choice:
     return Choice(eligible=eligible, hit=hit)
 
 
-def has_value(column: pa.ChunkedArray | pa.Array) -> Mask:
-    """Where a column has a value: neither null nor NaN."""
+def has_value(column: pa.Array) -> Mask:
+    """Where a plain column has a value: neither null nor NaN."""
     out = np.asarray(pc.is_valid(column))
     if pa.types.is_floating(column.type):
         out = out & ~np.asarray(pc.fill_null(pc.is_nan(column), True))
@@ -72,7 +72,7 @@ def _placed(resolved: ResolvedInjection, source: Batch) -> tuple[counter.U64, Ma
             micro, known = _microseconds(source.column(str(source.time)))
             return (micro // length).view(np.uint64), known
         case Kind.ENTITY:
-            columns = [source.column(c) for c in place.entity or ()]
+            columns = [plain(source.column(c)) for c in place.entity or ()]
             known = ~np.logical_and.reduce([np.asarray(pc.is_null(c)) for c in columns])
             return choice_ids(columns, names=place.entity or ()), known
     raise AssertionError(place.kind)
@@ -80,7 +80,7 @@ def _placed(resolved: ResolvedInjection, source: Batch) -> tuple[counter.U64, Ma
 
 def _beyond(column: pa.ChunkedArray, threshold: pa.Scalar | None, side: Side | None) -> Mask:
     values = plain(column)
-    compare = pc.greater_equal if side is Side.HIGH else pc.less_equal
+    compare = pc.greater_equal if side == Side.HIGH else pc.less_equal
     return np.asarray(pc.fill_null(compare(values, threshold), False), np.bool_)
 
 

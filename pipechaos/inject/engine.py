@@ -14,7 +14,8 @@ from pipechaos.batch.digest import ordered_digest
 from pipechaos.batch.identity import Identity
 from pipechaos.batch.model import Batch
 from pipechaos.batch.values import plain
-from pipechaos.errors import FaultError, PipechaosError, PlanError
+from pipechaos.errors import FaultError, PlanError
+from pipechaos.faults.registry import get
 from pipechaos.faults.spec import CellInput, Phase, RowEdit, RowInput, SchemaChange, SchemaInput, Scope
 from pipechaos.faults.staleness import stamped
 from pipechaos.inject.choose import choose, has_value
@@ -22,9 +23,11 @@ from pipechaos.inject.scatter import as_type, scatter
 from pipechaos.ledger.records import CellEntry, InjectionRecord, Ledger, RowEntry, SchemaChangeKind, Status
 from pipechaos.plan.resolve import ResolvedInjection, ResolvedPlan
 
-__all__ = ["Injected", "inject"]
+__all__ = ["Injected", "inject", "no_effect"]
 
 Positions = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+_NONE = np.zeros(0, np.bool_)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,7 +53,8 @@ class _Work:
     source: Batch
     donors: Mapping[str, Batch]
     touched: dict[str, pa.Array] = field(default_factory=dict)
-    asked: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    asked: dict[str, Mask] = field(default_factory=dict)
+    changed: dict[str, Mask] = field(default_factory=dict)
     by: dict[str, list[str]] = field(default_factory=dict)
     records: list[InjectionRecord] = field(default_factory=list)
     schema: list[SchemaChange] = field(default_factory=list)
@@ -59,6 +63,12 @@ class _Work:
     def first(self) -> int:
         """Origin of the first row: not 0 where the batch is a part of a stream."""
         return int(self.source.identity.origin[0]) if self.source.rows else 0
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that injections of cells name, in plan order."""
+        cells = (r for r in self.records if get(r.fault).phase is Phase.CELLS)
+        return tuple(dict.fromkeys(c for r in cells for c in r.columns if c in self.source.columns))
 
     def record(self, item: ResolvedInjection, status: Status, reason: str = "", **counts: int) -> None:
         """Note how one injection went."""
@@ -139,7 +149,7 @@ def _guarded(
         return apply(work, item, rows)
     except PlanError:  # the plan does not fit: nothing about the fault itself
         raise
-    except (PipechaosError, ArithmeticError, ValueError, TypeError, pa.ArrowException) as exc:
+    except Exception as exc:  # noqa: BLE001 - whatever a kernel raises is recorded, and the run says so
         work.record(item, Status.FAILED, f"{type(exc).__name__}: {exc}")
         return rows
 
@@ -167,17 +177,19 @@ def _cells(work: _Work, item: ResolvedInjection, rows: _Rows) -> _Rows:
         params=item.params,
     )
     new = _checked(injection.spec.change_cells(given), values, injection.fault)
-    as_type(new, source.column(name))  # a dictionary without room for the new values fails here, with nothing written
-    work.touched[name] = scatter(current, write, new)
+    after = scatter(current, write, new)
+    as_type(after, source.column(name))  # a dictionary without room for the new values fails here, with nothing written
+    work.touched[name] = after
     work.asked[name] = work.asked.get(name, np.zeros(source.rows, np.bool_)) | choice.hit
     work.by.setdefault(name, []).append(injection.injection_id(source.name))
     changed = int((~same_values(new, original.take(pa.array(write)))).sum())
-    status, reason = (Status.APPLIED, "") if changed else (Status.NO_EFFECT, _no_effect(len(asked)))
+    status, reason = (Status.APPLIED, "") if changed else (Status.NO_EFFECT, no_effect(len(asked)))
     work.record(item, status, reason, eligible=eligible, asked=len(asked), changed=changed)
     return rows
 
 
-def _no_effect(asked: int) -> str:
+def no_effect(asked: int) -> str:
+    """Why an injection that could do something did nothing."""
     return "no value differs afterwards" if asked else "the draw hit no cell at this fraction"
 
 
@@ -189,10 +201,17 @@ def _checked(new: pa.Array, values: pa.Array, fault: str) -> pa.Array:
 
 def _with_cells(work: _Work) -> Batch:
     table = work.source.table
-    for name, values in work.touched.items():
+    for name in work.columns:
         at = table.column_names.index(name)
-        table = table.set_column(at, table.schema.field(at), as_type(values, work.source.column(name)))
-    return work.source.with_table(table) if work.touched else work.source
+        kind, column = table.schema.field(at), work.source.column(name)
+        if name in work.touched:
+            work.changed[name] = ~same_values(work.touched[name], column)
+        if work.changed.get(name, _NONE).any():  # else it shares the source's buffers, dictionary and all
+            column = as_type(work.touched[name], column)
+        elif kind.nullable:
+            continue
+        table = table.set_column(at, kind.with_nullable(True), column)  # in every part of a stream, whatever was hit
+    return work.source.with_table(table) if table is not work.source.table else work.source
 
 
 def _row_fault(work: _Work, item: ResolvedInjection, rows: _Rows) -> _Rows:
@@ -208,7 +227,7 @@ def _row_fault(work: _Work, item: ResolvedInjection, rows: _Rows) -> _Rows:
     given = RowInput(rows=batch.identity.choice, hit=hit, key=item.injection.key(source.name), params=item.params)
     edit = spec.change_rows(given)
     changed = _row_changes(edit, batch.rows)
-    status, reason = (Status.APPLIED, "") if changed else (Status.NO_EFFECT, _no_effect(int(hit.sum())))
+    status, reason = (Status.APPLIED, "") if changed else (Status.NO_EFFECT, no_effect(int(hit.sum())))
     work.record(item, status, reason, eligible=int(choice.eligible.sum()), asked=int(hit.sum()), changed=changed)
     if not changed:
         return rows
@@ -233,7 +252,7 @@ def _from_donor(work: _Work, item: ResolvedInjection, rows: _Rows) -> _Rows:
     made = np.full(donor.rows, -1, np.int64)
     identity = Identity(origin=made, choice=donor.identity.choice)
     before = rows.batch.rows
-    work.record(item, Status.APPLIED, eligible=before, asked=before, changed=before + donor.rows)
+    work.record(item, Status.APPLIED, eligible=before, asked=before, changed=before or donor.rows)  # all are others
     return _Rows(batch=rows.batch.with_table(stamped(donor, work.source, item.params), identity), copied_from=made)
 
 
@@ -273,11 +292,11 @@ def _ledger(work: _Work, after: _Rows, before_values: bool) -> Ledger:
 
 def _cell_entries(work: _Work, position: Positions, before_values: bool) -> Iterator[CellEntry]:
     gone = {c.column for c in work.schema if c.kind is SchemaChangeKind.DROPPED}
-    for name in work.source.columns:
+    for name in work.columns:
         if name not in work.touched or name in gone:
             continue
         original = plain(work.source.column(name))
-        at = np.flatnonzero(~same_values(work.touched[name], original))
+        at = np.flatnonzero(work.changed[name])
         yield CellEntry(
             column=name,
             asked=np.flatnonzero(work.asked[name]) + work.first,

@@ -28,7 +28,8 @@ def scatter(current: pa.Array, positions: npt.NDArray[np.int64], values: pa.Arra
     if len(positions) == 0:
         return current
     kind = current.type
-    if pa.types.is_nested(kind):  # no mask kernel for these; a take over both is general
+    if pa.types.is_nested(kind) or pa.types.is_duration(kind) or pa.types.is_interval(kind):
+        # no mask kernel for these; a take over both is general
         index = np.arange(len(current))
         index[positions] = len(current) + np.arange(len(positions))
         return pa.concat_arrays([current, values]).take(pa.array(index))

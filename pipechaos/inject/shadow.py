@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipechaos import counter
 from pipechaos.batch.io import read_batch, write_batch
+from pipechaos.batch.location import locate
 from pipechaos.batch.model import Batch
 from pipechaos.batch.ref import BatchRef
 from pipechaos.errors import ShadowError
@@ -49,19 +52,37 @@ def dataset_root(ref: BatchRef) -> str:
     >>> dataset_root(BatchRef.from_json({"uri": "s3://lake/f/date=1/a.parquet", "format": "parquet", "name": "1"}))
     's3://lake/f'
     """
-    at = _absolute(ref.uri)
+    at = _local(ref.uri)
+    if at is None:
+        return _stripped(ref.uri, ref)
+    return str(Path(_stripped(str(at), ref)).resolve())
+
+
+def _stripped(at: str, ref: BatchRef) -> str:
+    at = at.rstrip("/")
     if not ref.files:
         at = at.rpartition("/")[0]
     while "=" in at.rpartition("/")[2]:
         at = at.rpartition("/")[0]
-    return at
+    return at or "/"
 
 
-def _absolute(uri: str | Path) -> str:
-    """Address without links, ``file://`` or a trailing slash."""
-    text = str(uri)
-    text = text.removeprefix("file://") if text.startswith("file://") else text
-    return text.rstrip("/") if "://" in text else str(Path(text).resolve())
+def _local(uri: str | Path) -> Path | None:
+    """Path of a file or folder of this machine, links not followed; None elsewhere."""
+    scheme, found, _ = str(uri).partition("://")
+    return Path(locate(str(uri)).path) if not found or scheme in ("file", "local") else None
+
+
+def _roots(ref: BatchRef) -> Iterator[Path]:
+    """Local folders that a reader of the data set may look into: as it is named, and where links lead."""
+    at = _local(ref.uri)
+    if at is not None:
+        yield Path(dataset_root(ref))
+        yield Path(_stripped(str(at.resolve()), ref))
+        for file in ref.paths:
+            held = _local(file)
+            if held is not None:
+                yield held.resolve().parent
 
 
 def check_shadow(shadow: str | Path, ref: BatchRef) -> Path:
@@ -79,15 +100,17 @@ def check_shadow(shadow: str | Path, ref: BatchRef) -> Path:
     ShadowError
         One of the two lies inside the other, links followed; or the shadow is no local folder.
     """
-    place, root = _absolute(shadow), dataset_root(ref)
-    if "://" in place:
-        raise ShadowError(f"the shadow {place} is not local: give a folder of this machine, or a mounted one")
-    if f"{place}/".startswith(f"{root}/") or f"{root}/".startswith(f"{place}/"):
-        raise ShadowError(
-            f"the shadow {place} and the data set {root} lie one inside the other: a reader of the data set would "
-            "pick up corrupted copies. Give a folder outside it."
-        )
-    return Path(place)
+    at = _local(shadow)
+    if at is None:
+        raise ShadowError(f"the shadow {shadow} is not local: give a folder of this machine, or a mounted one")
+    place = at.resolve()
+    for root in _roots(ref):
+        if place.is_relative_to(root) or root.is_relative_to(place):
+            raise ShadowError(
+                f"the shadow {place} and the data set {root} lie one inside the other: a reader of the data set would "
+                "pick up corrupted copies. Give a folder outside it."
+            )
+    return place
 
 
 def corrupt(
@@ -111,7 +134,7 @@ def corrupt(
     injections
         What to do to it, in order.
     shadow
-        Folder outside the data set; made private (0700) when it does not exist.
+        Folder outside the data set; it, and what is made in it, is private (0700).
     key, time, target
         As declared for the batch.
     history, earlier
@@ -122,29 +145,57 @@ def corrupt(
     Returns
     -------
     ShadowCopy
-        At ``<shadow>/<batch>/<injection id>/``: the same call writes the same bytes to the same place.
+        At ``<shadow>/<batch>/<injection id>/``: the same call writes the same bytes to the same place. When anything
+        fails, nothing is left there.
 
     Raises
     ------
     ShadowError
-        The shadow lies where a consumer could read it.
+        The shadow lies where a consumer could read it, is somebody else's folder, or holds the copy of another data
+        set's batch at that place.
     """
     place = check_shadow(shadow, ref)
     batch = read_batch(ref, key=tuple(key), time=time, target=tuple(target))
     plan = resolve(Plan(injections=tuple(injections)), batch, history, earlier=earlier)
     result = inject(plan, batch, {b.name: b for b in earlier or history}, before_values=before_values)
+    ids = [i.injection_id(batch.name) for i in injections]
+    name = ids[0] if len(ids) == 1 else counter.digest_id("plan", *ids)
+    with _home(place, batch.name, name, dataset_root(ref)) as home:
+        write_ledger(result.ledger, home / "ledger")  # the ledger first: no corrupted copy without its truth
+        written = write_batch(result.batch, home / "data" / "part-0.parquet", overwrite=True)
+    return ShadowCopy(ref=written, ledger_dir=str(home / "ledger"), ledger=result.ledger)
+
+
+@contextmanager
+def _home(place: Path, batch: str, name: str, source: str) -> Iterator[Path]:
+    """Folder of one copy, private and marked with its data set; gone again when it is new and the block fails."""
+    fresh = not place.exists() or not any(place.iterdir())
+    if not (fresh or (place / MARKER).is_file()):
+        raise ShadowError(f"{place} holds files and is no shadow of ours: give a folder that is new or empty")
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if fresh:
+        place.chmod(0o700)
     (place / MARKER).touch()
-    ids = "-".join(i.injection_id(batch.name) for i in injections)
-    home = place / batch.name.replace("/", "_") / ids
-    ledger_dir = home / "ledger"
-    write_ledger(result.ledger, ledger_dir)  # the ledger first: no corrupted copy without its truth
-    written = write_batch(result.batch, home / "data" / "part-0.parquet", overwrite=True)
-    return ShadowCopy(ref=written, ledger_dir=str(ledger_dir), ledger=result.ledger)
+    safe = batch.replace("/", "_")
+    home = place / (f"_{safe}" if safe.startswith(".") else safe) / name
+    known = home.exists()
+    if known and (home / MARKER).is_file() and (home / MARKER).read_text(encoding="utf-8") != source:
+        raise ShadowError(f"{home} holds the copy of another data set's batch: give each data set a shadow of its own")
+    try:
+        for folder in (home.parent, home):
+            folder.mkdir(exist_ok=True, mode=0o700)
+        (home / MARKER).write_text(source, encoding="utf-8")
+        yield home
+    except BaseException:
+        if not known:
+            shutil.rmtree(home, ignore_errors=True)
+            with suppress(OSError):  # other copies of the batch stay
+                home.parent.rmdir()
+        raise
 
 
 def sweep(shadow: str | Path, *, now: float, ttl_seconds: float) -> tuple[str, ...]:
-    """Delete batches of a shadow that are older than their time to live.
+    """Delete copies in a shadow that are older than their time to live; what is not ours stays.
 
     Parameters
     ----------
@@ -153,12 +204,12 @@ def sweep(shadow: str | Path, *, now: float, ttl_seconds: float) -> tuple[str, .
     now
         Current time, seconds since 1970.
     ttl_seconds
-        Age from which copies are deleted.
+        Age from which copies are deleted, counted from when they were last written.
 
     Returns
     -------
     tuple of str
-        Names of what was deleted.
+        Names of what was deleted, ``<batch>/<injection id>``.
 
     Raises
     ------
@@ -168,7 +219,10 @@ def sweep(shadow: str | Path, *, now: float, ttl_seconds: float) -> tuple[str, .
     place = Path(shadow)
     if not (place / MARKER).is_file():
         raise ShadowError(f"{place} is no shadow of ours (it has no {MARKER}): nothing was deleted")
-    old = [p for p in sorted(place.glob("*/*")) if p.is_dir() and now - p.stat().st_mtime >= ttl_seconds]
+    made = [p.parent for p in sorted(place.glob(f"*/*/{MARKER}")) if not p.parent.is_symlink()]
+    old = [p for p in made if now - (p / MARKER).stat().st_mtime >= ttl_seconds]
     for path in old:
         shutil.rmtree(path)
+        with suppress(OSError):  # younger copies of the batch stay
+            path.parent.rmdir()
     return tuple(str(p.relative_to(place)) for p in old)

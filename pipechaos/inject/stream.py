@@ -7,7 +7,6 @@ need all rows at once and are refused by name.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +15,7 @@ from pipechaos.batch.model import Batch
 from pipechaos.errors import PlanError
 from pipechaos.faults import registry
 from pipechaos.faults.spec import Phase, Scope
-from pipechaos.inject.engine import Injected, inject
+from pipechaos.inject.engine import Injected, inject, no_effect
 from pipechaos.ledger.records import CellEntry, InjectionRecord, Ledger, RowEntry, Status
 from pipechaos.plan.resolve import ResolvedPlan
 
@@ -108,30 +107,32 @@ def _merge_records(records: Sequence[InjectionRecord]) -> InjectionRecord:
     lead = records[states.index(status)]
     if registry.get(lead.fault).phase is Phase.SCHEMA:  # one change of the whole, seen by every part
         return lead
+    asked = sum(r.asked for r in records)
     return InjectionRecord(
         injection_id=lead.injection_id,
         fault=lead.fault,
         columns=lead.columns,
         status=status,
-        reason=lead.reason,
+        reason=no_effect(asked) if status is Status.NO_EFFECT else lead.reason,
         eligible=sum(r.eligible for r in records),
-        asked=sum(r.asked for r in records),
+        asked=asked,
         changed=sum(r.changed for r in records),
     )
 
 
 def _merge_cells(parts: Sequence[Ledger], starts: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Iterator[CellEntry]:
-    found = [(c.column, int(s), c) for p, s in zip(parts, starts, strict=False) for c in p.cells]
-    names = list(dict.fromkeys(name for name, _, _ in found))
-    found.sort(key=lambda x: names.index(x[0]))
-    for column, group in groupby(found, key=lambda x: x[0]):
-        entries = list(group)
-        before = [e.before for _, _, e in entries if e.before is not None]
+    plan = parts[0].injections  # the same in every part: a part may lack what had no eligible cell in it
+    for column in dict.fromkeys(c for r in plan for c in r.columns):
+        entries = [(c, int(s)) for p, s in zip(parts, starts, strict=False) for c in p.cells if c.column == column]
+        if not entries:
+            continue
+        ids = {i for e, _ in entries for i in e.injections}
+        before = [e.before for e, _ in entries if e.before is not None]
         yield CellEntry(
             column=column,
-            asked=np.concatenate([e.asked for _, _, e in entries]),
-            origin=np.concatenate([e.origin for _, _, e in entries]),
-            position=np.concatenate([np.where(e.position < 0, -1, e.position + s) for _, s, e in entries]),
-            injections=tuple(dict.fromkeys(i for _, _, e in entries for i in e.injections)),
+            asked=np.concatenate([e.asked for e, _ in entries]),
+            origin=np.concatenate([e.origin for e, _ in entries]),
+            position=np.concatenate([np.where(e.position < 0, -1, e.position + s) for e, s in entries]),
+            injections=tuple(r.injection_id for r in plan if r.injection_id in ids),
             before=pa.concat_arrays(before) if before else None,
         )

@@ -126,7 +126,7 @@ class Ledger:
     injections
         One record for each injection of the plan, in order.
     cells
-        One entry for each touched column, in column order.
+        One entry for each touched column, in plan order.
     rows
         Row changes.
     schema

@@ -105,7 +105,7 @@ class Injection:
         custom = fraction is not None or spec.ladder.moves in given
         if severity is None and not custom:
             severity = (len(spec.ladder.rungs) + 1) // 2
-        share, moved = spec.ladder.at(severity) if severity else (spec.ladder.fraction, {})
+        share, moved = spec.ladder.at(severity) if severity is not None else (spec.ladder.fraction, {})
         chosen = share if fraction is None else fraction
         counter.threshold(chosen)
         place = Placement.of(spec.placements[0].value if placement is None else placement)

@@ -64,10 +64,20 @@ class Placement:
                 raise PlanError(
                     f"placement {self.kind.value!r} {verb} {name!r}; it takes: {', '.join(wanted) or 'nothing'}"
                 )
-        if self.quantile is not None and not 0 < _decimal(self.quantile) <= 1:
-            raise PlanError(f"quantile {self.quantile} is outside (0, 1]")
-        if self.block is not None and self.block < 1:
-            raise PlanError(f"block {self.block} must be at least 1 (rows, or microseconds for a burst)")
+        self._check_values()
+
+    def _check_values(self) -> None:
+        if self.quantile is not None:
+            q = _decimal(self.quantile)
+            if not (q.is_finite() and 0 < q <= 1):
+                raise PlanError(f"quantile {self.quantile} is outside (0, 1]")
+        whole = isinstance(self.block, int) and not isinstance(self.block, bool)
+        if self.block is not None and not (whole and self.block >= 1):
+            raise PlanError(f"block {self.block!r} must be a whole number from 1 (rows, or microseconds for a burst)")
+        if self.other is not None and not isinstance(self.other, str):
+            raise PlanError(f"other {self.other!r} must be the name of one column")
+        if self.entity is not None and not (self.entity and all(isinstance(c, str) for c in self.entity)):
+            raise PlanError(f"entity {list(self.entity)!r} must name the columns of an entity, at least one")
 
     @classmethod
     def of(cls, given: Mapping[str, Any] | Placement | str | None) -> Placement:
@@ -99,6 +109,8 @@ class Placement:
             values |= {"side": Side(values["side"]), "quantile": decimal_text(_decimal(values["quantile"]))}
         if values.get("entity") is not None:
             entity = values["entity"]
+            if not isinstance(entity, (str, list, tuple)):
+                raise PlanError(f"entity {entity!r} must name the columns of an entity, at least one")
             values["entity"] = (entity,) if isinstance(entity, str) else tuple(entity)
         return cls(**values)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -110,6 +111,7 @@ def _other(fault: str, column: str, batch: Batch) -> str | None:
     return min(ordered, key=lambda c: _rank(fault, column, c), default=None)
 
 
+@cache
 def _rank(*names: str) -> str:
     return counter.digest_id("rank", *names)
 

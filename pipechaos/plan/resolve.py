@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipechaos.batch.digest import ordered_digest
+from pipechaos.batch.identity import choice_ids
 from pipechaos.batch.model import Batch
 from pipechaos.batch.values import plain
 from pipechaos.errors import FaultError, PlanError
+from pipechaos.faults.kinds import is_ordered, is_stamp
 from pipechaos.faults.spec import Fault, Kind
 from pipechaos.plan.injection import Injection, Plan
 
@@ -85,7 +87,7 @@ def resolve(plan: Plan, source: Batch, history: Sequence[Batch] = (), *, earlier
     UnknownNameError
         A column that the batch does not have.
     FaultError
-        A column of a type that the fault does not take.
+        A column of a type that the fault or its placement does not take.
     """
     done = tuple(_resolve_one(i, source, history, earlier or history) for i in plan.injections)
     return ResolvedPlan(batch=source.name, injections=done)
@@ -101,6 +103,7 @@ def _resolve_one(
         _check_type(spec, source, name)
     if (spec.needs_time or injection.placement.kind is Kind.BURST) and source.time is None:
         raise PlanError(f"{spec.code} on batch {source.name!r} needs a time column: declare `time:`")
+    _check_placement(injection, source)
     donor = _donor(spec, source, earlier)
     if spec.donor and donor is None:
         return _not_applicable(injection, "there is no earlier batch to take rows from")
@@ -115,7 +118,7 @@ def _resolve_one(
         if found is None:
             return _not_applicable(
                 injection,
-                "nothing to resolve it from: the values have no spread, there is one category at most, or no usable time stamp",
+                "nothing to resolve it from: no spread in the values, no second category, or no usable time stamp",
             )
         params |= found
     ref = DonorRef(name=donor.name, digest=ordered_digest(donor.table)) if spec.donor and donor is not None else None
@@ -128,9 +131,38 @@ def _not_applicable(injection: Injection, reason: str) -> ResolvedInjection:
 
 def _check_type(spec: Fault, source: Batch, name: str) -> None:
     kind = source.column(name).type
-    value_type = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if not spec.applies(value_type):
+    if not spec.applies(_value_type(kind)):
         raise FaultError(f"fault {spec.code!r} does not apply to column {name!r} of type {kind}: it takes {spec.types}")
+
+
+def _check_placement(injection: Injection, source: Batch) -> None:
+    """Refuse columns that a placement cannot look at before anything is written."""
+    place = injection.placement
+    if place.quantile is not None:
+        name = _quantile_column(injection)
+        kind = _value_type(source.column(name).type)
+        if not is_ordered(kind):
+            raise FaultError(
+                f"placement {place.kind.value!r} cannot sort column {name!r} of type {kind}: it takes "
+                "numbers, decimals, booleans, text, dates and times"
+            )
+    elif place.kind is Kind.BURST:
+        kind = source.column(str(source.time)).type
+        if not is_stamp(kind):
+            raise FaultError(
+                f"placement 'burst' takes a time column of timestamps or dates, not {source.time!r}: {kind}"
+            )
+    elif place.entity is not None:
+        choice_ids([source.column(c).slice(0, 0) for c in place.entity], names=place.entity)
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _quantile_column(injection: Injection) -> str:
+    place = injection.placement
+    return str(place.other) if place.kind is Kind.OTHER_COLUMN else injection.columns[0]
 
 
 def _donor(spec: Fault, source: Batch, earlier: Sequence[Batch]) -> Batch | None:
@@ -144,8 +176,8 @@ def _threshold(injection: Injection, source: Batch) -> tuple[pa.Scalar | None, s
     place = injection.placement
     if place.quantile is None:
         return None, ""
-    name = place.other if place.kind is Kind.OTHER_COLUMN else injection.columns[0]
-    found = quantile_value(source.column(str(name)), place.quantile)
+    name = _quantile_column(injection)
+    found = quantile_value(source.column(name), place.quantile)
     return found, "" if found is not None else f"column {name!r} has no value to take a quantile of"
 
 

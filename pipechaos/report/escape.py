@@ -10,17 +10,18 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
+from html import escape
 from typing import Any, TypeVar, cast
 
-__all__ = ["clean", "clip", "code", "listed", "markdown_text", "visible"]
+__all__ = ["clean", "clip", "code", "html_text", "listed", "markdown_text", "visible"]
 
 T = TypeVar("T")
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_MARKDOWN = re.compile(r"[\\`*\[\]{}<>|~$!]")
+_MARKDOWN = re.compile(r"[\\`*\[\]<|~$]")
 _EDGE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
-_BLOCK_START = re.compile(r"^(\s*)([#+=-]|\d+[.)])(?=\s|[#+=-]|$)")
+_BLOCK_START = re.compile(r"^(\s*)(>|[#+=-](?=\s|[#+=-]|$)|\d+[.)](?=\s|$))")
 _MENTION = re.compile(r"([@#])(?=\w)")
 _PLAIN_CODE = re.compile(r"[^`|\\&]*")
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
@@ -93,7 +94,7 @@ def markdown_text(text: str) -> str:
     Examples
     --------
     >>> markdown_text("<b>|[x](y) arr_delay")
-    '\\<b\\>\\|\\[x\\](y) arr_delay'
+    '\\<b>\\|\\[x\\](y) arr_delay'
     """
     text = visible(text).replace("&", "&amp;")
     text = _MARKDOWN.sub(lambda m: "\\" + m[0], text)
@@ -106,6 +107,17 @@ def markdown_text(text: str) -> str:
 def _unblocked(found: re.Match[str]) -> str:
     space, mark = found[1], found[2]
     return f"{space}{mark[:-1]}\\{mark[-1]}"
+
+
+def html_text(text: str) -> str:
+    """Text inside an HTML element, where Markdown's own escapes do not hold.
+
+    Examples
+    --------
+    >>> html_text("<b> & c")
+    '&lt;b&gt; &amp; c'
+    """
+    return _MENTION.sub(r"\1<!-- -->", escape(visible(text), quote=False))
 
 
 def code(text: str) -> str:

@@ -44,6 +44,16 @@ class RateText:
         return f"{self.estimate} {self.interval}"
 
     @property
+    def line(self) -> str:
+        """All of it in one line."""
+        return f"{self.text}, {self.counts}"
+
+    @property
+    def bare_hits(self) -> str:
+        """Counts without their noun, where a heading says it."""
+        return self.hits.rpartition(" ")[0]
+
+    @property
     def counts(self) -> str:
         """Counts and clusters in one line."""
         return f"{self.hits}, {self.clusters}{' (few)' if self.few else ''}"

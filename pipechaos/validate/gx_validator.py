@@ -131,8 +131,7 @@ class GxValidator:
         )
         batch = self._definition().get_batch(batch_parameters={"dataframe": frame})
         options = {"result_format": form, "return_unexpected_index_query": False}
-        with _quiet():
-            results = batch.validate(suite, result_format=options, expectation_parameters=self._parameters or None)
+        results = batch.validate(suite, result_format=options, expectation_parameters=self._parameters or None)
         return {r.expectation_config.meta[_INDEX]: r for r in results.results}
 
     def _definition(self) -> Any:
@@ -197,22 +196,19 @@ def _family(expectation: Any) -> Subject | None:
 
 
 def _load_suite(raw: Mapping[str, Any]) -> Any:
-    import great_expectations as gx
-
+    gx = _library()
     marked = [
         # without the id a store gave it: GX refuses to put an expectation that has one into a second suite
         {**{k: v for k, v in e.items() if k != "id"}, "meta": {**(e.get("meta") or {}), _INDEX: i}}
         for i, e in enumerate(raw.get("expectations") or [])
     ]
     rest = {k: v for k, v in raw.items() if k not in {"id", "expectations"}}
-    with _quiet("great_expectations.core.expectation_suite"):  # it prints a traceback for each one it drops
+    with _silent("great_expectations.core.expectation_suite"):  # it prints a traceback for each one it drops
         return gx.ExpectationSuite(**rest, expectations=marked)
 
 
 @contextmanager
-def _quiet(*names: str) -> Iterator[None]:
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+def _silent(*names: str) -> Iterator[None]:
     loggers = [logging.getLogger(n) for n in names]
     before = [logger.disabled for logger in loggers]
     for logger in loggers:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -85,7 +86,7 @@ def specs(*names):
 
 def gone(pid):
     """Whether a process has ended; a zombie that waits for its reaper has."""
-    for _ in range(100):
+    for _ in range(200):
         try:
             if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
                 return True
@@ -296,10 +297,34 @@ def test_a_rejection_stands_when_only_its_details_are_killed(root):
     assert [(f.check, f.columns, f.rows) for f in killed.findings] == [("values_to_be_slow(x)", (), None)]
 
 
+PARENT = """
+import sys
+from pipechaos.validate.worker import ValidatorSpec, Worker, WorkerSpec
+
+spec = ValidatorSpec(name="act", spec="callable:worker_suite:act")
+worker = Worker(WorkerSpec(validators=(spec,), roots=(sys.argv[1],)))
+worker.start()
+print(worker._child._process.pid, flush=True)
+worker.validate("act", sys.argv[2])
+"""
+
+
+def test_a_hung_worker_does_not_outlive_a_parent_that_was_killed(root, tmp_path):
+    pq.write_table(pa.table({"what": ["hang"]}), tmp_path / "b.parquet")
+    (root / "grandchild").unlink(missing_ok=True)
+    command = [sys.executable, "-c", PARENT, str(root), str(tmp_path / "b.parquet")]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as parent:
+        worker = int(parent.stdout.readline())
+        while not (root / "scratch").exists() or not (root / "grandchild").exists():
+            time.sleep(0.05)
+        parent.kill()
+    assert gone(worker)
+    assert gone(int((root / "grandchild").read_text()))
+
+
 def test_the_parent_stays_light():
     code = "import sys, pipechaos.validate.worker; print({'pandas', 'pyarrow', 'pandera'} & set(sys.modules))"
-    import subprocess
-
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
     assert done.stdout.strip() == "set()"

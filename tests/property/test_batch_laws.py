@@ -55,6 +55,13 @@ SCALARS = {
     pa.dictionary(pa.int8(), pa.int64()): st.integers(1, 3),
     pa.list_(pa.float32()): st.lists(st.floats(width=32), max_size=4),
     pa.list_(pa.timestamp("s")): st.lists(st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2250, 1, 1)), max_size=2),
+    pa.list_(pa.int64()): st.lists(INT64 | st.none(), max_size=3),
+    pa.large_list(pa.struct([("u", pa.int8())])): st.lists(
+        st.none() | st.fixed_dictionaries({"u": st.none() | st.integers(0, 9)}), max_size=2
+    ),
+    pa.map_(pa.string(), pa.int8()): st.dictionaries(TEXT, st.none() | st.integers(0, 9), max_size=2).map(
+        lambda d: list(d.items())
+    ),
     pa.list_(pa.string()): st.lists(TEXT | st.none(), max_size=3),
     pa.struct([("u", pa.int64()), ("v", pa.string())]): st.fixed_dictionaries(
         {"u": INT64 | st.none(), "v": TEXT | st.none()}

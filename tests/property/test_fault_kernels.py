@@ -22,7 +22,7 @@ TYPES = {
     pa.float32(): st.floats(width=32, allow_nan=False),
     pa.float64(): st.floats(allow_nan=False),
     pa.string(): st.text(max_size=6),
-    pa.timestamp("us", tz="UTC"): st.integers(-(2**61), 2**61),
+    pa.timestamp("us", tz="UTC"): st.integers(-(2**55), 2**55),
     pa.bool_(): st.booleans(),
 }
 

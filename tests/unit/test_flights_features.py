@@ -238,8 +238,8 @@ def test_incidents_follow_their_stated_rule() -> None:
     hours = seen.size().unstack("time_hour").reindex(columns=[d.date() for d in cancelled.index]).fillna(0)
     # a 23-hour day still lost no more than one hour by the clock
     expected |= set(hours.columns[(24 - hours >= 6).any()])
-    incidents = yaml.safe_load((DAGS / "incidents.yaml").read_text())
-    assert {entry["date"] for entry in incidents} == expected
+    incidents = yaml.safe_load((DAGS / "flights.yaml").read_text())["incidents"]
+    assert {date.fromisoformat(entry["batch"]) for entry in incidents} == expected
     assert all(entry["reason"] for entry in incidents)
 
 
