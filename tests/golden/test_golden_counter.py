@@ -77,11 +77,12 @@ def test_row_ids(vector):
     columns = []
     for kind, text in zip(vector["types"], vector["values"], strict=True):
         value = golden_value(kind, text)
-        if kind == "datetime":
-            kind_type = pa.timestamp("us", tz="UTC" if value.tzinfo else None)
+        if kind == "datetime":  # through integers: pyarrow drops a fixed offset once pandera is imported
+            epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC if value.tzinfo else None)
+            micros = pa.array([(value - epoch) // dt.timedelta(microseconds=1)], pa.int64())
+            columns.append(micros.cast(pa.timestamp("us", tz="UTC" if value.tzinfo else None)))
         else:
-            kind_type = arrow.get(kind, pa.string())
-        columns.append(pa.array([value], kind_type))
+            columns.append(pa.array([value], arrow.get(kind, pa.string())))
     assert format(int(choice_ids(columns)[0]), "016x") == vector["id"]
 
 

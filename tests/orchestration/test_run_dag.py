@@ -59,8 +59,8 @@ def as_path():
 
 @task(multiple_outputs=False)
 def settings():
+    import beside_the_file
     from airflow.configuration import conf
-    from airflow.executors.executor_loader import ExecutorLoader
 
     known = ("AIRFLOW", "_AIRFLOW")
     return {
@@ -127,6 +127,7 @@ def probe(tmp_path_factory):
     for name in ("dags", "suite", "user", "tmp", "work"):
         (place / name).mkdir()
     (place / "dags" / "probe.py").write_text(PROBE)
+    (place / "dags" / "beside_the_file.py").write_text("")
     (place / "suite" / "demo_suite.py").write_text(
         "def never(frame):\n    return False\n"
         "def breaks(frame):\n    raise ValueError('no verdict')\n"
@@ -140,6 +141,7 @@ def probe(tmp_path_factory):
         patch.chdir(place / "work")
         patch.setenv("HOME", str(place / "user"))
         patch.setenv("TMPDIR", str(place / "tmp"))
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         # the user's own Airflow, as broken as can be
         patch.setenv("AIRFLOW_HOME", str(place / "user" / "airflow"))
         patch.setenv("AIRFLOW_CONFIG", str(place / "user" / "nothing.cfg"))
