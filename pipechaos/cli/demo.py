@@ -14,7 +14,7 @@ import click
 from pipechaos.cli.console import people
 
 if TYPE_CHECKING:
-    from pipechaos.airflow.local import DagRun
+    from pipechaos.testing.dag_runs import DagRun
 
 __all__ = ["command"]
 
@@ -41,7 +41,7 @@ def command(out: str, jobs: int | None, skip_dag: bool) -> None:
     home.mkdir(parents=True, exist_ok=True)
     say = people().print
     if not skip_dag:
-        say("1/3  The pipeline in Airflow: extract, features, validate, publish; beside it each day broken four ways")
+        say("1/3  Airflow: extract, features, validate, publish; beside it each day broken in four ways")
         _show_runs(_run_dag(dags, home))
     say("2/3  Features of all 365 days of 2013", style="bold" if skip_dag else None)
     _features(dags, home)
@@ -52,7 +52,7 @@ def command(out: str, jobs: int | None, skip_dag: bool) -> None:
 
 
 def _run_dag(dags: Path, home: Path) -> Sequence[DagRun]:
-    from pipechaos.airflow.local import run_dag
+    from pipechaos.testing.dag_runs import run_dag
 
     return run_dag(
         dags,
@@ -68,20 +68,17 @@ def _show_runs(runs: Sequence[DagRun]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("day", "DAG run", "broken copy", "cells changed", "noticed by", "missed by"):
+    for name in ("day", "DAG run", "broken copy", "cells changed", "noticed by", "missed by", "no verdict"):
         table.add_column(name)
     for run in runs:
-        outcomes: dict[tuple[str, str], dict[str, Any]] = {}
-        for o in run.results.get("score", {}).get("outcomes", ()):
-            at = outcomes.setdefault(
-                (o["fault"], ", ".join(o["columns"])), {"changed": o["changed"], "tp": [], "fn": []}
-            )
-            at.setdefault(o["outcome"], []).append(o["validator"])
-        for i, ((fault, columns), o) in enumerate(outcomes.items()):
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        for o in (run.results.get("score") or {}).get("outcomes", ()):
+            at = found.setdefault((o["fault"], ", ".join(o["columns"])), {"changed": o["changed"]})
+            at.setdefault(o["outcome"] if o["outcome"] in ("tp", "fn") else "other", []).append(o["validator"])
+        for i, ((fault, columns), o) in enumerate(found.items()):
             first = (run.conf["day"], run.state) if i == 0 else ("", "")
-            table.add_row(
-                *first, f"{fault} on {columns}", str(o["changed"]), ", ".join(o["tp"]) or "-", ", ".join(o["fn"]) or "-"
-            )
+            said = (", ".join(o.get(k, ())) or "-" for k in ("tp", "fn", "other"))
+            table.add_row(*first, f"{fault} on {columns}", str(o["changed"]), *said)
     people().print(table)
 
 

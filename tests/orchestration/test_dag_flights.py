@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pipechaos.airflow.local import run_dag
 from pipechaos.ledger.io import read_ledger
+from pipechaos.testing.dag_runs import run_dag
 
 pytestmark = pytest.mark.airflow
 DAGS = Path(__file__).resolve().parents[2] / "dags"

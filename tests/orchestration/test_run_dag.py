@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipechaos.airflow.local import run_dag
 from pipechaos.errors import CannotRunError
+from pipechaos.testing.dag_runs import run_dag
 
 pytestmark = pytest.mark.airflow
 

@@ -209,12 +209,7 @@ def test_ids_are_the_golden_ones():
 
 @pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda c: c["key_json"][:60])
 def test_keys_are_the_golden_ones(case):
-    _, seed, name, repeat, code, version, column, placement = json.loads(case["key_json"])
-    if code not in registry.CATALOGUE or registry.get(code).version != version:
-        pytest.skip("a fault that is not in the catalogue yet")
-    spec = registry.get(code)
-    if placement and placement["kind"] not in spec.placements:
-        pytest.skip("a placement that the fault does not take")
+    _, seed, name, repeat, code, _, column, placement = json.loads(case["key_json"])
     made = Injection.of(code, column or (), seed=seed, repeat=repeat, placement=placement or None, severity=1)
     assert format(made.key(name).k, "016x") == case["k"]
 

@@ -90,7 +90,7 @@ def run_dag(
     command = [
         sys.executable,
         "-m",
-        "pipechaos.airflow.local",
+        "pipechaos.testing.dag_runs",
         "--answer",
         str(answer),
         "--request",
