@@ -95,7 +95,7 @@ class BatchRef:
         source
             One file, or a directory whose visible files (not ``.`` or ``_``) make one batch together.
         name
-            Logical partition; the last Hive value of the path or the file's stem when not given.
+            Logical partition; the Hive values of the path joined by ``/``, or the file's stem, when not given.
         format
             Of the files; told by their suffix when not given.
         connection_id
@@ -126,7 +126,7 @@ class BatchRef:
         return cls(
             uri=uri,
             format=found,
-            name=name or (partition[-1][1] if partition else _stem(uri)),
+            name=name or _name(uri, partition),
             partition=partition,
             files=files,
             connection_id=connection_id,
@@ -140,7 +140,7 @@ class BatchRef:
         found = _format(format) if format is not None else known or Format.PARQUET
         files = () if known else (f"part-0.{found}",)
         partition = _partition(uri, is_dir=bool(files))
-        name = partition[-1][1] if partition else _stem(uri)
+        name = _name(uri, partition)
         return cls(uri=uri, format=found, name=name, partition=partition, files=files, connection_id=connection_id)
 
     @property
@@ -352,6 +352,11 @@ def _partition(uri: str, *, is_dir: bool) -> tuple[tuple[str, str], ...]:
     folders = [p for p in parts if p]
     pairs = (p.partition("=") for p in (folders if is_dir else folders[:-1]) if _hive(p))
     return tuple((unquote(k), unquote(v)) for k, _, v in pairs)
+
+
+def _name(uri: str, partition: Sequence[tuple[str, str]]) -> str:
+    """Logical partition: the Hive values of the path, outermost first; the file's stem without any."""
+    return "/".join(value for _, value in partition) or _stem(uri)
 
 
 def _stem(uri: str) -> str:

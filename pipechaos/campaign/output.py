@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -204,9 +203,10 @@ def write_result(
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file through a temporary name."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(name).chmod(0o644)
-    Path(name).replace(path)
+    """Write a text file through a temporary name, with the rights that a new file has here."""
+    waiting = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        waiting.write_text(text, encoding="utf-8")
+        waiting.replace(path)
+    finally:
+        waiting.unlink(missing_ok=True)

@@ -5,27 +5,59 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["emit_json", "json_option", "people"]
+__all__ = ["emit_json", "json_option", "people", "ready_for"]
+
+_WIDTH = 100  # of text that goes to a file or a log
 
 json_option = click.option(
     "--json", "json_to", metavar="FILE|-", help="Write the result as JSON to a file, or to stdout with '-'."
 )
 
 
-def people(width: int | None = None) -> Console:
-    """Console for people: stderr, colours only on a terminal and never against NO_COLOR."""
+def people(file: TextIO | None = None) -> Console:
+    """Console for people: stderr by default; colours only on a terminal, and no escape code against NO_COLOR."""
     from rich.console import Console
 
-    return Console(file=sys.stderr, highlight=False, markup=False, emoji=False, width=width)
+    plain = bool(os.environ.get("NO_COLOR"))
+    console = Console(
+        file=file or sys.stderr,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        color_system=None if plain else "auto",
+    )
+    if not console.is_terminal and not os.environ.get("COLUMNS"):
+        console.width = _WIDTH
+    return console
+
+
+def ready_for(target: str | Path) -> None:
+    """Make sure that a file can be written, before the work that fills it.
+
+    Raises
+    ------
+    ConfigError
+        It lies in no folder that can be made or written to.
+    """
+    from pipechaos.errors import ConfigError
+
+    file = Path(target)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(f"cannot make the folder {file.parent}: {exc.strerror}") from None
+    if file.is_dir():
+        raise ConfigError(f"{file} is a folder: give the path of a file")
+    if not os.access(file.parent, os.W_OK):
+        raise ConfigError(f"the folder {file.parent} cannot be written to")
 
 
 def emit_json(data: Any, to: str | None) -> None:
@@ -36,9 +68,7 @@ def emit_json(data: Any, to: str | None) -> None:
     if to == "-":
         click.echo(text, nl=False)
         return
-    target = Path(to)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(name).replace(target)
+    from pipechaos.campaign.output import write_text
+
+    ready_for(to)
+    write_text(Path(to), text)

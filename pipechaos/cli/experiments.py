@@ -47,7 +47,7 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[Progress], None]]:
     if quiet:
         yield lambda _: None
         return
-    if not out.is_terminal:
+    if not out.is_terminal or out.color_system is None:  # a bar moves the cursor
         yield _lines(out.print)
         return
     from rich.progress import BarColumn, TextColumn
@@ -71,10 +71,11 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[Progress], None]]:
 
 def _lines(write: Callable[[str], None]) -> Callable[[Progress], None]:
     shown = -1
+    write("starting the validators")
 
     def show(p: Progress) -> None:
         nonlocal shown
-        tenth = p.done * 10 // p.total
+        tenth = p.done * 10 // max(1, p.total)
         if tenth > shown:
             shown = tenth
             left = "" if p.left_seconds is None else f", about {duration(p.left_seconds)} left"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
+import traceback
 from typing import Any
 
 import click
 
-from pipechaos.errors import PipechaosError
+from pipechaos.errors import PipechaosError, suggest
 
 __all__ = ["main"]
 
@@ -27,8 +29,12 @@ COMMANDS = {
 }
 
 
+_COULD_NOT_RUN = 3
+_INTERRUPTED = 130
+
+
 class LazyGroup(click.Group):
-    """Commands by name, imported when called; pipechaos errors end with their own exit code."""
+    """Commands by name, imported when called; errors end with their own exit code, never with a gate's."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order of a user's way."""
@@ -39,6 +45,15 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         return importlib.import_module(COMMANDS[name][0]).command  # type: ignore[no-any-return]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; a slip of the finger gets a suggestion."""
+        near = suggest(args[0], COMMANDS)
+        if near is not None and near != args[0]:
+            ctx.fail(f"No such command {args[0]!r}: did you mean {near!r}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List commands without importing them."""
@@ -52,17 +67,37 @@ class LazyGroup(click.Group):
         except PipechaosError as exc:
             click.echo(f"pipechaos: {exc}", err=True)
             sys.exit(exc.exit_code)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("pipechaos: interrupted", err=True)
+            sys.exit(_INTERRUPTED)
+        except OSError as exc:
+            if exc.errno == errno.EPIPE:  # whoever read our output has left
+                raise
+            click.echo(f"pipechaos: {exc}", err=True)
+            sys.exit(_COULD_NOT_RUN)
+        except Exception:  # noqa: BLE001 - Python's own exit code is 1, which here means that a gate fails
+            traceback.print_exc()
+            click.echo("pipechaos: this is a defect of pipechaos, not of your data: please report it", err=True)
+            sys.exit(_COULD_NOT_RUN)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "PIPECHAOS"})
+_EXIT_CODES = (
+    "Exit codes: 0 fine, 1 a gate fails, 2 usage or configuration, 3 could not run or a blind validator, "
+    "4 a gate is inconclusive."
+)
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=_EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "PIPECHAOS"},
+)
 @click.version_option(package_name="pipechaos")
 def main() -> None:
-    r"""Mutation testing for data validators, run where the data flows.
+    """Mutation testing for data validators, run where the data flows.
 
     Break feature batches on purpose, let your own pandera schemas and Great Expectations suites judge broken and
     untouched batches, and see what they miss and what they falsely reject.
-
-    \b
-    Exit codes: 0 fine, 1 a gate fails, 2 usage or configuration, 3 could not run or a blind validator,
-    4 a gate is inconclusive.
     """

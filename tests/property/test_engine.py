@@ -104,7 +104,7 @@ def plain_ledger(ledger):
     return {
         "injections": ledger.injections,
         "cells": [
-            (c.column, numbers(c.asked), numbers(c.origin), numbers(c.position), c.injections, repr(c.before))
+            (c.column, numbers(c.asked), numbers(c.origin), numbers(c.position), c.injections, str(c.before))
             for c in ledger.cells
         ],
         "rows": (
