@@ -18,7 +18,7 @@ from pipechaos.campaign.source import Batches
 from pipechaos.campaign.tasks import CampaignPlan
 from pipechaos.campaign.trials import review_of
 from pipechaos.campaign.trials_io import read_trials, write_trials
-from pipechaos.errors import BatchError
+from pipechaos.errors import BatchError, UnknownNameError
 from pipechaos.plan.injection import Injection
 from pipechaos.score.gates import Gate, Metric
 from pipechaos.score.records import Outcome, Trial, TrialKind
@@ -75,6 +75,8 @@ def rescore(out: Path, fresh: Experiment | None = None) -> Scorecard:
     ------
     BatchError, ExperimentError
         The folder is not a run's.
+    UnknownNameError
+        A gate or a review names what the run never saw.
     """
     trials = read_trials(out / "trials.parquet")
     try:
@@ -83,6 +85,7 @@ def rescore(out: Path, fresh: Experiment | None = None) -> Scorecard:
     except (OSError, ValueError) as exc:
         raise BatchError(f"{out} is no folder of a run: {exc}") from None
     chosen = experiment if fresh is None else fresh
+    _check_names(chosen, trials, out)
     judged = [_reviewed(t, chosen) for t in trials]
     return build(
         judged,
@@ -102,6 +105,25 @@ def rescore(out: Path, fresh: Experiment | None = None) -> Scorecard:
         gates=gates_of(chosen.gates),
         runtime=old["runtime"],
     )
+
+
+def _check_names(experiment: Experiment, trials: Sequence[Trial], out: Path) -> None:
+    """Refuse a gate or a review about something that the run never saw: it would silently decide nothing."""
+    batches = {t.batch for t in trials if t.kind is TrialKind.NATURAL}
+    for review in experiment.controls.reviewed:
+        if review.batch not in batches:
+            raise UnknownNameError("batch", review.batch, batches, f"the controls of {out}: controls.reviewed")
+    known = {
+        "validator": {t.validator for t in trials},
+        "fault": {t.fault for t in trials if t.kind is TrialKind.FAULT},
+        "family": {t.family for t in trials if t.kind is TrialKind.FAULT},
+        "column": {c for t in trials if t.kind is TrialKind.FAULT for c in t.columns},
+    }
+    for gate in experiment.gates:
+        for what, names in known.items():
+            name = getattr(gate, what)
+            if name is not None and name not in names:
+                raise UnknownNameError(what, name, names, f"the trials of {out}: gates")
 
 
 def _checks(validator: Mapping[str, Any]) -> tuple[Check, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from pipechaos.campaign.output import injection_of
 from pipechaos.campaign.run import inject_one, worker_spec
 from pipechaos.campaign.source import Batches
 from pipechaos.campaign.trials_io import read_trials
-from pipechaos.errors import ConfigError, UnknownNameError
+from pipechaos.errors import ConfigError, UnknownNameError, suggest
 from pipechaos.ledger.records import Ledger
 from pipechaos.score.records import Trial
 from pipechaos.validate.verdict import Check, Verdict
@@ -82,18 +82,12 @@ def replay(trial_id: str, experiment: Experiment, root: Path, trials: Path, *, r
 
     Raises
     ------
-    UnknownNameError
-        No faulty trial has this id.
     ConfigError
-        Several have; or its validator is no longer in the experiment.
+        No faulty trial has this id, or several have.
+    UnknownNameError
+        Its validator is no longer in the experiment.
     """
-    known = {t.trial_id: t for t in read_trials(trials) if t.fault}
-    found = [t for i, t in known.items() if i.startswith(trial_id)]
-    if not found:
-        raise UnknownNameError("trial", trial_id, known, str(trials))
-    if len(found) > 1:
-        raise ConfigError(f"{len(found)} trials start with {trial_id!r}: give more digits")
-    trial = found[0]
+    trial = _find(trial_id, read_trials(trials), trials)
     batches = Batches(experiment, root)
     base = batches.load(trial.batch)
     injected = inject_one(injection_of(trial), base, batches)
@@ -113,6 +107,22 @@ def replay(trial_id: str, experiment: Experiment, root: Path, trials: Path, *, r
         same_batch=ordered_digest(injected.batch.table) == trial.after_digest,
         same_suite=names == trial.trial_id,
     )
+
+
+def _find(trial_id: str, trials: Sequence[Trial], where: Path) -> Trial:
+    found = {t.trial_id: t for t in trials if t.trial_id.startswith(trial_id)}
+    if len(found) > 1:
+        raise ConfigError(f"{len(found)} trials start with {trial_id!r}: give more digits")
+    if not found:
+        near = suggest(trial_id, {t.trial_id for t in trials if t.fault})
+        hint = f"did you mean {near!r}?" if near else "the report of the run names those that were missed."
+        raise ConfigError(f"there is no trial {trial_id!r} in {where}: {hint}")
+    trial = next(iter(found.values()))
+    if not trial.fault:
+        raise ConfigError(
+            f"trial {trial_id!r} is an untouched batch, {trial.batch!r}: `pipechaos validate` looks at that"
+        )
+    return trial
 
 
 def _names(trial: Trial, suite_digest: str) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pipechaos.campaign.source import find_refs
 from pipechaos.errors import ExperimentError
 
-__all__ = ["starter"]
+__all__ = ["starter", "validator_of"]
+
+_TRIALS = 600  # faulty trials of each validator: ten bases for each of some sixty weaknesses
 
 _TEMPLATE = """\
 # An experiment for pipechaos. Every key is described by `pipechaos schema`; unknown keys are refused.
@@ -20,9 +22,9 @@ seed: 7                      # another seed breaks other cells of other batches
 # One batch a file, or a partition folder such as date=2013-06-03. Batches are ordered by name.
 batches:
 {batches}
-key: {key}                   # columns that identify a row; without them rows are known by their number
-time: {time}                 # event time column; needed for stale batches
-target: {target}             # columns that are predicted
+{key}
+{time}
+{target}
 
 # Clean batches from before the rest: scales of faults come from them. The rest are bases and controls.
 history: {{count: {history}}}
@@ -51,7 +53,8 @@ severities: [1, 3, 5]        # rungs of each fault's ladder, 1 is the mildest
 # faults:
 #  - {{fault: null.mcar, columns: [amount]}}
 
-budget: {{minutes: 10}}
+# Most faulty trials (injection x validator), spread evenly over what is broken; reaching the minutes ends the run.
+budget: {{trials: {trials}, minutes: 10}}
 gates: []
 #  - {{metric: fnr, limit: 0.3}}
 #  - {{metric: fpr, limit: 0.05}}
@@ -74,52 +77,93 @@ def starter(
     batches
         Files, folders or globs, relative to the working directory.
     schemas
-        Validators: specs, ``file.py:attr``, or a suite's JSON file.
+        Validators, as :func:`validator_of` takes them.
     folder
         Where the experiment file will lie; paths are written relative to it.
     key, time, target
         As declared.
     """
-    patterns = [b if "://" in b else os.path.relpath(b, folder) for b in batches]
-    names = sorted({r.name for p in patterns for r in find_refs(p, folder)})
+    patterns = [_pattern(b) for b in batches]
+    names = {r.name for p in patterns for r in find_refs(p, Path.cwd())}
     roots = ["."]
     lines: list[str] = []
     kinds: list[str] = []
     for schema in schemas:
-        kind, spec, root = _validator(schema, folder)
-        if root not in roots:
-            roots.append(root)
+        kind, spec, root = validator_of(schema)
+        place = os.path.relpath(root, folder)
+        if place not in roots:
+            roots.append(place)
         kinds.append(kind)
         name = kind if kinds.count(kind) == 1 else f"{kind}-{kinds.count(kind)}"
         lines.append(f"  - {{name: {json.dumps(name)}, spec: {json.dumps(spec)}}}")
     return _TEMPLATE.format(
-        name=json.dumps(Path(patterns[0].split("*")[0].rstrip("/")).name.partition("=")[0] or "my-batches"),
-        batches="\n".join(f"  - {json.dumps(p)}" for p in patterns),
-        key=json.dumps(list(key)),
-        time=json.dumps(time),
-        target=json.dumps(list(target)),
-        history=len(names) // 3 if len(names) >= 3 else 0,
+        name=json.dumps(_name(patterns[0])),
+        batches="\n".join(f"  - {json.dumps(p if '://' in p else os.path.relpath(p, folder))}" for p in patterns),
+        key=_noted("key", list(key), "columns that identify a row; without them rows are known by their number"),
+        time=_noted("time", time, "event time column; needed for stale batches"),
+        target=_noted("target", list(target), "columns that are predicted"),
+        history=len(names) // 3,
         roots=json.dumps(roots),
         validators="\n".join(lines),
+        trials=_TRIALS * len(schemas),
     )
 
 
-def _validator(schema: str, folder: Path) -> tuple[str, str, str]:
-    """Kind, spec and root of a validator as the experiment file will say them."""
+def _noted(name: str, value: object, note: str) -> str:
+    return f"{f'{name}: {json.dumps(value)}':<28} # {note}"
+
+
+def _pattern(given: str) -> str:
+    """A folder of loose files becomes a glob of them: what a run writes below it is then never taken for a batch."""
+    folder = Path(given)
+    if "://" in given or not folder.is_dir():
+        return given
+    files = [Path(r.uri) for r in find_refs(given, Path.cwd()) if not r.files]
+    suffixes = {"".join(f.suffixes[-1:]) for f in files}
+    loose = bool(files) and all(f.resolve().parent == folder.resolve() for f in files)
+    return str(folder / f"*{suffixes.pop()}") if loose and len(suffixes) == 1 else given
+
+
+def _name(pattern: str) -> str:
+    """Folder that the batches lie in."""
+    path = pattern if "://" in pattern else Path(os.path.abspath(pattern)).as_posix()
+    place = PurePosixPath(path)
+    parts = place.parts if "://" in pattern or Path(path).is_dir() else place.parts[:-1]
+    named = [p for p in parts if p != "/" and not set(p) & set("*?[=:")]
+    return named[-1] if named else "my-batches"
+
+
+def validator_of(schema: str) -> tuple[str, str, Path]:
+    """Kind, spec and root of a validator as somebody names it on the command line.
+
+    Parameters
+    ----------
+    schema
+        ``pandera:module:attr``, ``callable:module:attr``, ``gx:path/suite.json``; or a file: ``schemas.py:attr`` (a
+        pandera schema unless ``callable:`` stands before it) or ``suite.json``. Relative to the working directory.
+
+    Raises
+    ------
+    ExperimentError
+        It is none of these, or there is no such file.
+    """
     kind, _, rest = schema.partition(":")
-    if kind in ("pandera", "callable"):
-        return kind, schema, "."
-    path = rest if kind == "gx" else schema
-    if path.endswith(".json"):
-        file = Path(path)
-        if not file.is_file():
-            raise ExperimentError(f"there is no suite {file}")
-        return "gx", f"gx:{file.name}", os.path.relpath(file.parent, folder)
-    file_part, _, attr = schema.rpartition(":")
-    file = Path(file_part)
-    if file.suffix != ".py" or not attr or not file.is_file():
-        raise ExperimentError(
-            f"--schema {schema!r} is no validator: give pandera:module:attr, callable:module:attr, gx:suite.json, "
-            "schemas.py:attr, or suite.json"
-        )
-    return "pandera", f"pandera:{file.stem}:{attr}", os.path.relpath(file.parent, folder)
+    if kind not in ("pandera", "callable", "gx"):
+        kind, rest = ("gx" if schema.endswith(".json") else "pandera"), schema
+        if kind == "pandera" and not schema.rpartition(":")[0].endswith(".py"):
+            raise ExperimentError(
+                f"{schema!r} is no validator: give pandera:module:attr, callable:module:attr, gx:suite.json, "
+                "schemas.py:attr, or suite.json"
+            )
+    if kind == "gx":
+        suite = Path(rest)
+        if not suite.is_file():
+            raise ExperimentError(f"there is no suite {suite}")
+        return kind, f"gx:{suite.name}", suite.absolute().parent
+    place, _, attr = rest.rpartition(":")
+    if not place.endswith(".py"):
+        return kind, schema, Path.cwd()
+    file = Path(place)
+    if not file.is_file():
+        raise ExperimentError(f"there is no file {file} to take {attr!r} from")
+    return kind, f"{kind}:{file.stem}:{attr}", file.absolute().parent

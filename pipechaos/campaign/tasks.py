@@ -182,7 +182,7 @@ def _check(experiment: Experiment, batches: Batches, sample: Sample) -> None:
         if gate.fault is not None:
             registry.get(gate.fault)
         if gate.family is not None and gate.family not in set(Family):
-            raise UnknownNameError("family", gate.family, list(Family), "gates")
+            raise UnknownNameError("family", gate.family, [f.value for f in Family], "gates")
         if gate.column is not None:
             reference.column(gate.column)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from pipechaos.cli.console import people
 
@@ -13,7 +16,9 @@ if TYPE_CHECKING:
     from pipechaos.campaign.experiment import Experiment
     from pipechaos.campaign.run import Progress
 
-__all__ = ["duration", "opened", "progress_bar"]
+__all__ = ["default_out", "duration", "opened", "progress_bar", "replay_command", "seed_option"]
+
+seed_option = click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Another seed than the experiment's.")
 
 
 def opened(path: str, *, seed: int | None = None, trials: int | None = None) -> tuple[Experiment, Path]:
@@ -26,6 +31,16 @@ def opened(path: str, *, seed: int | None = None, trials: int | None = None) -> 
     if trials is not None:
         experiment = experiment.model_copy(update={"budget": experiment.budget.model_copy(update={"trials": trials})})
     return experiment, Path(path).resolve().parent
+
+
+def default_out(experiment: str) -> Path:
+    """Folder of a run's results when nobody names one: beside the experiment's file."""
+    return Path(experiment).with_suffix(".out")
+
+
+def replay_command(experiment: str, out: Path) -> str:
+    """What a report writes before the id of a trial."""
+    return "pipechaos replay" + ("" if out == default_out(experiment) else f" --out {shlex.quote(str(out))}")
 
 
 def duration(seconds: float) -> str:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipechaos.cli.console import emit_json, json_option, people
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 __all__ = ["command"]
+
+_ONE_LINE = 220  # columns that no entry of the catalogue fills
 
 
 @click.command("faults")
 @click.argument("code", required=False)
 @json_option
 def command(code: str | None, json_to: str | None) -> None:
-    """List the catalogue, or show everything about one fault."""
+    """List the catalogue, or show everything about one fault; on stdout."""
     from pipechaos.faults import registry
 
     found = [registry.get(code)] if code else list(registry.CATALOGUE.values())
@@ -55,18 +61,26 @@ def _table(found: list[Any]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("code", "what it does", "ladder moves", "rungs", "columns of type"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name == "code")
     for fault in found:
         rungs = ", ".join(str(r) for r in fault.ladder.rungs)
         moves = fault.ladder.moves if len(fault.ladder.rungs) > 1 else "-"
         table.add_row(
             fault.code, fault.title, moves, rungs if moves != "-" else "one", fault.types if fault.column_count else "-"
         )
-    people().print(table)
+    _listing().print(table)
+
+
+def _listing() -> Console:
+    """Console for what was asked for: stdout, one line an entry where it goes to another program."""
+    console = people(sys.stdout)
+    if not console.is_terminal:
+        console.width = _ONE_LINE
+    return console
 
 
 def _show(data: dict[str, Any]) -> None:
-    out = people()
+    out = people(sys.stdout)
     out.print(f"{data['code']}  (version {data['version']}, family {data['family']})", style="bold")
     out.print(data["title"])
     out.print()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,7 +16,11 @@ __all__ = ["command"]
 @click.command("inject")
 @click.argument("batch")
 @click.option("--out", required=True, help="Shadow folder for the copy and its ledger; outside the data set.")
-@click.option("--history", multiple=True, help="Earlier clean batch for scales and stale rows (repeatable).")
+@click.option(
+    "--history",
+    multiple=True,
+    help="Earlier clean batches for scales and stale rows: a file, folder or quoted glob (repeatable).",
+)
 @click.option("--before-values", is_flag=True, help="Keep the values before in the ledger; they may be personal data.")
 @injection_options
 @batch_options
@@ -34,6 +39,7 @@ def command(
     """Write a corrupted copy of BATCH and the ledger of what changed; the batch itself is only read."""
     from pipechaos.batch.io import read_batch
     from pipechaos.batch.ref import BatchRef
+    from pipechaos.campaign.source import find_refs
     from pipechaos.inject.shadow import corrupt
     from pipechaos.plan.injection import Injection
 
@@ -48,7 +54,8 @@ def command(
         repeat=given["repeat"],
         exact=given["exact"],
     )
-    past = [read_batch(BatchRef.of(h), key=key, time=time, target=target) for h in history]
+    refs = [ref for h in history for ref in find_refs(h, Path.cwd())]
+    past = [read_batch(ref, key=key, time=time, target=target) for ref in refs]
     copy = corrupt(
         BatchRef.of(batch),
         [injection],

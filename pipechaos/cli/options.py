@@ -47,7 +47,12 @@ def injection_options(command: Command) -> Command:
         click.option(
             "--param", "params", multiple=True, metavar="NAME=VALUE", help="Parameter of the fault (repeatable)."
         ),
-        click.option("--placement", multiple=True, metavar="NAME=VALUE", help="Such as kind=own_value quantile=0.8."),
+        click.option(
+            "--placement",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Such as kind=own_value; more with another --placement.",
+        ),
         click.option("--fraction", type=float, help="Probability that an eligible cell is hit, 0 to 1."),
         click.option("--severity", type=int, help="Rung of the fault's ladder; the middle one otherwise."),
         click.option("--column", "columns", multiple=True, help="Column to break; none for row faults."),

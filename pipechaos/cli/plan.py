@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipechaos.cli.console import emit_json, json_option, people
-from pipechaos.cli.experiments import duration, opened
+from pipechaos.cli.experiments import default_out, duration, opened, seed_option
 
 if TYPE_CHECKING:
     from pipechaos.campaign.experiment import Experiment
@@ -19,36 +20,51 @@ if TYPE_CHECKING:
 
 __all__ = ["command", "show_plan"]
 
-# CPU seconds a frame of about 1,000 rows costs a validator, as measured in benchmarks/; only for the estimate
+# CPU seconds that a frame of 1,000 rows costs a validator with some thirty checks; only for the estimate
 _SECONDS = {"pandera": 0.05, "gx": 0.4, "callable": 0.02}
+_FIXED = 0.3  # part of that which no smaller frame saves
+_SHOWN = 6  # faults that were left out, by name
 
 
 @click.command("plan")
 @click.argument("experiment")
-@click.option("--seed", type=int, help="Another seed than the experiment's.")
+@seed_option
 @click.option("--budget", type=click.IntRange(1), help="Most faulty trials, instead of the experiment's.")
 @json_option
 def command(experiment: str, seed: int | None, budget: int | None, json_to: str | None) -> None:
     """Say what running EXPERIMENT would break, how often, and about how long it takes; nothing is touched."""
     parsed, root = opened(experiment, seed=seed, trials=budget)
-    show_plan(parsed, root, json_to)
+    show_plan(parsed, root, default_out(experiment), json_to)
 
 
-def show_plan(experiment: Experiment, root: Path, json_to: str | None) -> None:
-    """Lay out a run and print it."""
+def show_plan(experiment: Experiment, root: Path, out: Path, json_to: str | None) -> None:
+    """Lay out a run and print it; results of an earlier run, if there are any, tell how long it takes."""
     from pipechaos.campaign.source import Batches
     from pipechaos.campaign.tasks import plan_campaign
 
     batches = Batches(experiment, root)
     plan = plan_campaign(experiment, batches)
-    data = _described(experiment, batches, plan)
+    data = _described(experiment, batches, plan, _pace(out))
     emit_json(data, json_to)
     _print(data)
 
 
-def _described(experiment: Experiment, batches: Batches, plan: CampaignPlan) -> dict[str, Any]:
+def _pace(out: Path) -> dict[str, float]:
+    """Seconds that each validator took for a frame in the run before; empty where there was none."""
+    try:
+        timed = json.loads((out / "scorecard.json").read_text(encoding="utf-8"))["runtime"]["validators"]
+        return {name: float(t["median_seconds"]) for name, t in timed.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _described(experiment: Experiment, batches: Batches, plan: CampaignPlan, pace: dict[str, float]) -> dict[str, Any]:
     sample = plan.sample
-    each = sum(_SECONDS.get(v.spec.partition(":")[0], 0.0) for v in experiment.validators)
+    size = max(_FIXED, batches.load(batches.controls[0]).rows / 1000)
+    measured = all(v.name in pace for v in experiment.validators)
+    each = sum(
+        pace[v.name] if measured else size * _SECONDS.get(v.spec.partition(":")[0], 0.0) for v in experiment.validators
+    )
     return {
         "experiment": experiment.name,
         "history": len(batches.history),
@@ -70,6 +86,8 @@ def _described(experiment: Experiment, batches: Batches, plan: CampaignPlan) -> 
         "left_out": list(sample.dropped),
         "notes": list(plan.notes),
         "estimated_seconds": round(plan.tasks * each / (os.cpu_count() or 1), 1),
+        "estimated_from": "the last run" if measured else "a usual pace",
+        "minutes": experiment.budget.minutes,
     }
 
 
@@ -86,16 +104,30 @@ def _print(data: dict[str, Any]) -> None:
         f"  faults      {len(data['weaknesses'])} weaknesses (fault, columns, severity), "
         f"each on {data['bases_each']} of {data['bases']} bases"
     )
-    say(f"  trials      {data['trials']} of {data['full_cross']}: one base stands for {data['weight']:.1f}")
-    left_out = data["left_out"]
-    if left_out:
-        more = f" and {len(left_out) - 6} more (all with --json -)" if len(left_out) > 6 else ""
-        say(f"  left out    {'; '.join(left_out[:6])}{more}")
+    weight = "" if data["weight"] == 1 else f": one base stands for {data['weight']:.1f}"
+    say(f"  trials      {data['trials']} of the {data['full_cross']} of the full cross{weight}")
+    if data["left_out"]:
+        say(f"  left out    {_left_out(data['left_out'])}")
     for note in data["notes"]:
         say(f"  note        {note}")
-    say(f"  time        about {duration(data['estimated_seconds'])}, by the validators' usual pace on 1,000 rows")
+    measured = "the last run's pace" if data["estimated_from"] == "the last run" else "a rough guess before a first run"
+    say(f"  time        about {duration(data['estimated_seconds'])} ({measured})")
+    minutes = data["minutes"]
+    if minutes is not None and data["estimated_seconds"] > minutes * 60:
+        say(
+            f"  note        that is over the budget of {minutes:g} minutes, which would end the run: lower budget.trials"
+        )
     pairs: dict[str, list[str]] = {}
     for weakness in data["weaknesses"]:
         pairs.setdefault(weakness["pair"], []).append(str(weakness["severity"]))
     for name, severities in pairs.items():
         say(f"    {name}  severity {', '.join(severities)}")
+
+
+def _left_out(names: list[str]) -> str:
+    """Fault-column pairs that have no room, counted by fault."""
+    faults = Counter(name.partition(" on ")[0] for name in names)
+    shown = ", ".join(f"{fault} on {n}" for fault, n in faults.most_common(_SHOWN))
+    rest = len(faults) - _SHOWN
+    more = f" and {rest} faults more (all with --json -)" if rest > 0 else ""
+    return f"{len(names)} fault-column pairs that had no room: {shown}{more}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from pipechaos.cli.console import emit_json, json_option, people
-from pipechaos.cli.experiments import opened
+from pipechaos.cli.experiments import default_out, opened
 
 __all__ = ["command"]
 
@@ -24,7 +24,7 @@ def command(trial_id: str, experiment: str, out: str | None, rows: int, json_to:
     from pipechaos.report.replay import render_replay
 
     parsed, root = opened(experiment)
-    folder = Path(out) if out else Path(experiment).with_suffix(".out")
+    folder = Path(out) if out else default_out(experiment)
     found = replay(trial_id, parsed, root, folder / "trials.parquet", rows=rows)
     emit_json(found.to_json(), json_to)
     render_replay(found, people())

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from pipechaos.cli.console import json_option, people
-from pipechaos.cli.experiments import duration, opened, progress_bar
+from pipechaos.cli.console import json_option, people, ready_for
+from pipechaos.cli.experiments import default_out, duration, opened, progress_bar, replay_command, seed_option
 
 if TYPE_CHECKING:
     from pipechaos.campaign.experiment import Experiment
+    from pipechaos.campaign.source import Batches
 
 __all__ = ["command", "run_and_report"]
 
@@ -24,7 +24,7 @@ _SHOWN = 25  # survivors whose rows a report shows
 @click.command("run")
 @click.argument("experiment")
 @click.option("--out", help="Folder for scorecard.json, trials.parquet and report.md [default: <experiment>.out].")
-@click.option("--seed", type=int, help="Another seed than the experiment's.")
+@seed_option
 @click.option("--jobs", type=click.IntRange(1), help="Worker processes [default: one for each processor].")
 @click.option("--budget", type=click.IntRange(1), help="Most faulty trials, instead of the experiment's.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, like `pipechaos plan`, and stop.")
@@ -47,17 +47,13 @@ def command(
     if dry_run:
         from pipechaos.cli.plan import show_plan
 
-        show_plan(parsed, root, json_to)
+        show_plan(parsed, root, Path(out) if out else default_out(experiment), json_to)
         return
-    folder = Path(out) if out else _default_out(experiment)
+    folder = Path(out) if out else default_out(experiment)
     code = run_and_report(
         parsed, root, folder, source=experiment, jobs=jobs, values=not no_values, quiet=quiet, json_to=json_to
     )
     sys.exit(code)
-
-
-def _default_out(source: str) -> Path:
-    return Path(source).with_suffix(".out")
 
 
 def run_and_report(
@@ -81,13 +77,14 @@ def run_and_report(
     from pipechaos.report.survivors import wanted_examples
     from pipechaos.report.terminal import render_terminal
 
+    batches = Batches(experiment, root)
+    _check_places(batches, out, json_to)
     with progress_bar(quiet) as progress:
         result = run_campaign(experiment, root, jobs=jobs or os.cpu_count() or 1, progress=progress)
     card = scorecard_of(result)
     wanted = wanted_examples(card, _SHOWN) if values else ()
-    examples = examples_of(wanted, result.trials, Batches(experiment, root))
-    command = "pipechaos replay" if out == _default_out(source) else f"pipechaos replay --out {shlex.quote(str(out))}"
-    content = build_content(card, examples, experiment=source, replay=command)
+    examples = examples_of(wanted, result.trials, batches)
+    content = build_content(card, examples, experiment=source, replay=replay_command(source, out))
     files = write_result(out, experiment, card, result.trials, render_markdown(content))
     emit_json(card.to_dict(), json_to)
     if not quiet:
@@ -100,3 +97,19 @@ def run_and_report(
             f"{len(result.trials)} trials in {duration(result.seconds['total'])}, exit code {int(card.exit_code)}"
         )
     return int(card.exit_code)
+
+
+def _check_places(batches: Batches, out: Path, json_to: str | None) -> None:
+    """See before a long run that its results can be written, and that none of them is one of its batches."""
+    from pipechaos.errors import ExperimentError
+
+    ready_for(out / "scorecard.json")
+    if json_to not in (None, "-"):
+        ready_for(str(json_to))
+    home = out.resolve()
+    for ref in batches.refs.values():
+        mine = [p for p in ref.paths if "://" not in p and Path(p).resolve().is_relative_to(home)]
+        if mine:
+            raise ExperimentError(
+                f"batches: {mine[0]} lies in the folder of results {out}: narrow the pattern, or give another --out"
+            )

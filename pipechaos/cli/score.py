@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from pipechaos.cli.console import emit_json, json_option, people
-from pipechaos.cli.experiments import opened
+from pipechaos.cli.experiments import opened, replay_command
 
 __all__ = ["command"]
 
@@ -26,5 +26,13 @@ def command(out: str, experiment: str | None, json_to: str | None) -> None:
     fresh = opened(experiment)[0] if experiment else None
     card = rescore(Path(out), fresh)
     emit_json(card.to_dict(), json_to)
-    render_terminal(build_content(card, {}, experiment=experiment or ""), people())
+    source = experiment or _beside(Path(out))
+    content = build_content(card, {}, experiment=source, replay=replay_command(source, Path(out)))
+    render_terminal(content, people())
     sys.exit(int(card.exit_code))
+
+
+def _beside(out: Path) -> str:
+    """The experiment that a folder of results is named for, if it is still there."""
+    found = [out.with_suffix(end) for end in (".yaml", ".yml")]
+    return next((str(f) for f in found if f.is_file()), "EXPERIMENT")

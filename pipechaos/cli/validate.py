@@ -14,9 +14,16 @@ __all__ = ["command"]
 
 @click.command("validate")
 @click.argument("batch")
-@click.option("--with", "spec", required=True, help="pandera:module:attr, gx:path/suite.json or callable:module:attr.")
 @click.option(
-    "--root", "roots", multiple=True, default=("."), help="Folder that code and suites may come from (repeatable)."
+    "--with", "spec", required=True, help="As for `init`: schemas.py:attr, suite.json, pandera:module:attr, ..."
+)
+@click.option(
+    "--root",
+    "roots",
+    multiple=True,
+    default=(".",),
+    show_default=True,
+    help="Folder that code and suites may come from (repeatable).",
 )
 @click.option("--import", "imports", multiple=True, help="Module that registers custom checks (repeatable).")
 @click.option("--loader", help="module:function(path) -> frame, where it is not pandas.read_parquet.")
@@ -35,10 +42,16 @@ def command(
     from pipechaos.batch.io import read_batch
     from pipechaos.batch.ipc import ipc_bytes
     from pipechaos.batch.ref import BatchRef
+    from pipechaos.campaign.starter import validator_of
+    from pipechaos.validate.base import KINDS
     from pipechaos.validate.verdict import VerdictStatus
     from pipechaos.validate.verdict_io import verdict_to_json
     from pipechaos.validate.worker import ValidatorSpec, Worker, WorkerSpec
 
+    place = spec.partition(":")[2] if spec.startswith(("pandera:", "callable:")) else spec
+    if spec.partition(":")[0] not in KINDS or place.rpartition(":")[0].endswith(".py"):
+        _, spec, root = validator_of(spec)
+        roots = (*roots, str(root))
     payload = ipc_bytes(read_batch(BatchRef.of(batch)).table)
     workers = WorkerSpec(
         validators=(ValidatorSpec(name=spec, spec=spec, imports=imports),),
