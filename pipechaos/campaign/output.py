@@ -19,6 +19,8 @@ from pipechaos.campaign.tasks import CampaignPlan
 from pipechaos.campaign.trials import review_of
 from pipechaos.campaign.trials_io import read_trials, write_trials
 from pipechaos.errors import BatchError, UnknownNameError
+from pipechaos.faults import registry
+from pipechaos.faults.spec import Family
 from pipechaos.plan.injection import Injection
 from pipechaos.score.gates import Gate, Metric
 from pipechaos.score.records import Outcome, Trial, TrialKind
@@ -85,7 +87,8 @@ def rescore(out: Path, fresh: Experiment | None = None) -> Scorecard:
     except (OSError, ValueError) as exc:
         raise BatchError(f"{out} is no folder of a run: {exc}") from None
     chosen = experiment if fresh is None else fresh
-    _check_names(chosen, trials, out)
+    if fresh is not None:
+        _check_names(fresh, trials, out)
     judged = [_reviewed(t, chosen) for t in trials]
     return build(
         judged,
@@ -107,23 +110,20 @@ def rescore(out: Path, fresh: Experiment | None = None) -> Scorecard:
     )
 
 
-def _check_names(experiment: Experiment, trials: Sequence[Trial], out: Path) -> None:
-    """Refuse a gate or a review about something that the run never saw: it would silently decide nothing."""
+def _check_names(fresh: Experiment, trials: Sequence[Trial], out: Path) -> None:
+    """Refuse a review or a gate about something that the run never saw: a slip would silently decide nothing."""
     batches = {t.batch for t in trials if t.kind is TrialKind.NATURAL}
-    for review in experiment.controls.reviewed:
+    for review in fresh.controls.reviewed:
         if review.batch not in batches:
-            raise UnknownNameError("batch", review.batch, batches, f"the controls of {out}: controls.reviewed")
-    known = {
-        "validator": {t.validator for t in trials},
-        "fault": {t.fault for t in trials if t.kind is TrialKind.FAULT},
-        "family": {t.family for t in trials if t.kind is TrialKind.FAULT},
-        "column": {c for t in trials if t.kind is TrialKind.FAULT for c in t.columns},
-    }
-    for gate in experiment.gates:
-        for what, names in known.items():
-            name = getattr(gate, what)
-            if name is not None and name not in names:
-                raise UnknownNameError(what, name, names, f"the trials of {out}: gates")
+            raise UnknownNameError("batch", review.batch, batches, f"the controls of {out}")
+    validators = {t.validator for t in trials}
+    for gate in fresh.gates:
+        if gate.validator is not None and gate.validator not in validators:
+            raise UnknownNameError("validator", gate.validator, validators, f"the trials of {out}")
+        if gate.fault is not None:
+            registry.get(gate.fault)
+        if gate.family is not None and gate.family not in set(Family):
+            raise UnknownNameError("family", gate.family, list(Family), "gates")
 
 
 def _checks(validator: Mapping[str, Any]) -> tuple[Check, ...]:

@@ -126,7 +126,7 @@ def _pattern(given: str) -> str:
 
 def _name(pattern: str) -> str:
     """Folder that the batches lie in."""
-    path = pattern if "://" in pattern else Path(os.path.abspath(pattern)).as_posix()
+    path = pattern if "://" in pattern else Path(pattern).absolute().as_posix()
     place = PurePosixPath(path)
     parts = place.parts if "://" in pattern or Path(path).is_dir() else place.parts[:-1]
     named = [p for p in parts if p != "/" and not set(p) & set("*?[=:")]

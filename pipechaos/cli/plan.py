@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,27 +45,26 @@ def show_plan(experiment: Experiment, root: Path, out: Path, json_to: str | None
 
     batches = Batches(experiment, root)
     plan = plan_campaign(experiment, batches)
-    data = _described(experiment, batches, plan, _pace(out))
+    data = _described(experiment, batches, plan, _pace(out, [v.name for v in experiment.validators]))
     emit_json(data, json_to)
     _print(data)
 
 
-def _pace(out: Path) -> dict[str, float]:
-    """Seconds that each validator took for a frame in the run before; empty where there was none."""
+def _pace(out: Path, validators: Sequence[str]) -> float | None:
+    """Seconds that a frame took in the run before, everything included; None where there was none."""
     try:
-        timed = json.loads((out / "scorecard.json").read_text(encoding="utf-8"))["runtime"]["validators"]
-        return {name: float(t["median_seconds"]) for name, t in timed.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
+        runtime = json.loads((out / "scorecard.json").read_text(encoding="utf-8"))["runtime"]
+        frames = max(int(runtime["validators"][name]["trials"]) for name in validators)
+        return float(runtime["seconds"]["total"]) / frames
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+        return None
 
 
-def _described(experiment: Experiment, batches: Batches, plan: CampaignPlan, pace: dict[str, float]) -> dict[str, Any]:
+def _described(experiment: Experiment, batches: Batches, plan: CampaignPlan, pace: float | None) -> dict[str, Any]:
     sample = plan.sample
     size = max(_FIXED, batches.load(batches.controls[0]).rows / 1000)
-    measured = all(v.name in pace for v in experiment.validators)
-    each = sum(
-        pace[v.name] if measured else size * _SECONDS.get(v.spec.partition(":")[0], 0.0) for v in experiment.validators
-    )
+    guess = sum(_SECONDS.get(v.spec.partition(":")[0], 0.0) for v in experiment.validators) * size
+    each = guess / (os.cpu_count() or 1) if pace is None else pace
     return {
         "experiment": experiment.name,
         "history": len(batches.history),
@@ -85,8 +85,8 @@ def _described(experiment: Experiment, batches: Batches, plan: CampaignPlan, pac
         "weight": sample.weight,
         "left_out": list(sample.dropped),
         "notes": list(plan.notes),
-        "estimated_seconds": round(plan.tasks * each / (os.cpu_count() or 1), 1),
-        "estimated_from": "the last run" if measured else "a usual pace",
+        "estimated_seconds": round(plan.tasks * each, 1),
+        "estimated_from": "a usual pace" if pace is None else "the last run",
         "minutes": experiment.budget.minutes,
     }
 
@@ -114,9 +114,7 @@ def _print(data: dict[str, Any]) -> None:
     say(f"  time        about {duration(data['estimated_seconds'])} ({measured})")
     minutes = data["minutes"]
     if minutes is not None and data["estimated_seconds"] > minutes * 60:
-        say(
-            f"  note        that is over the budget of {minutes:g} minutes, which would end the run: lower budget.trials"
-        )
+        say(f"  note        more than the budget of {minutes:g} minutes, which ends the run: lower budget.trials")
     pairs: dict[str, list[str]] = {}
     for weakness in data["weaknesses"]:
         pairs.setdefault(weakness["pair"], []).append(str(weakness["severity"]))

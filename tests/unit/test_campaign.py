@@ -660,7 +660,7 @@ def test_a_run_leaves_its_files_and_one_trial_can_be_replayed(root, tmp_path):
     again = replay(trial.trial_id, result.experiment, root, Path(files["trials"]))
     assert (again.same_batch, again.same_suite, again.verdict.status) == (True, True, trial.status)
     assert again.ledger.changed_cells == trial.changed
-    with pytest.raises(UnknownNameError, match="unknown trial"):
+    with pytest.raises(ConfigError, match="there is no trial"):
         replay("zzzz", result.experiment, root, Path(files["trials"]))
     with pytest.raises(ConfigError, match="give more digits"):
         replay("", result.experiment, root, Path(files["trials"]))
