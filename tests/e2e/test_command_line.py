@@ -183,7 +183,7 @@ def test_inject_and_validate(home):
 def test_catalogue_schema_and_a_demo_without_a_checkout(home, tmp_path):
     codes = {f["code"] for f in json.loads(pipechaos(home, "faults", "--json", "-").stdout)}
     assert {"null.mcar", "time.stale", "canary.no_columns"} <= codes
-    assert "drift.mean" in pipechaos(home, "faults", "drift.mean").stderr
+    assert "drift.mean" in pipechaos(home, "faults", "drift.mean").stdout
     assert "did you mean 'drift.mean'" in pipechaos(home, "faults", "drift.men", code=2).stderr
     assert json.loads(pipechaos(home, "schema").stdout)["additionalProperties"] is False
     script = "import pathlib, pipechaos.cli.demo as d; d._CHECKOUT = pathlib.Path('nowhere'); d.command(['--out', 'x'])"

@@ -508,6 +508,29 @@ def test_bursts_in_time_share_their_fate(data, unit, fraction):
     assert hits(result) == {i for i, hit in zip(known, chosen, strict=True) if hit}
 
 
+def test_blocks_run_over_the_borders_of_parts():
+    table = pa.table({"x": list(range(200))})
+    made = Injection.of("null.mcar", "x", fraction=0.5, placement={"kind": "block", "block": 8})
+    plan = resolve(Plan.of(made), batch(table))
+    whole = hits(inject(plan, batch(table)))
+    for size in (1, 5, 8, 13):
+        parts = [p.ledger for p in inject_parts(plan, [table.slice(i, size) for i in range(0, 200, size)])]
+        assert set(numbers(merge_ledgers(parts).by_column["x"].asked)) == whole
+    assert all({8 * (i // 8) + j for j in range(8)} <= whole for i in whole)
+    assert 0 < len(whole) < 200
+
+
+def test_why_nothing_happened_is_told_of_the_whole_and_not_of_its_first_part():
+    table = pa.table({"x": [-999] * 40})
+    plan = resolve(Plan.of(Injection.of("missing.sentinel", "x", fraction=0.2)), batch(table))
+    whole = inject(plan, batch(table)).ledger
+    first = min(numbers(whole.by_column["x"].asked))
+    assert first > 0
+    parts = [p.ledger for p in inject_parts(plan, [table.slice(0, first), table.slice(first)])]
+    assert parts[0].injections[0].reason != parts[1].injections[0].reason
+    assert merge_ledgers(parts).injections == whole.injections
+
+
 def test_days_burst_as_well():
     days = pa.array([0, 0, 1, 1, -1, None, 40], pa.date32())
     table = pa.table({"at": days, "x": [1.0] * 7})

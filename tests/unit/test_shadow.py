@@ -76,6 +76,10 @@ def test_a_partition_that_is_a_link_does_not_open_the_folder_it_hangs_in(lake, t
     write(tmp_path / "store" / "abc" / "part-0.parquet")
     (lake / "date=2013-06-04").symlink_to(tmp_path / "store" / "abc", target_is_directory=True)
     ref = day(lake, "2013-06-04")
+    write(tmp_path / "store" / "set" / "date=2013-06-05" / "part-0.parquet")
+    (lake / "date=2013-06-05").symlink_to(tmp_path / "store" / "set" / "date=2013-06-05", target_is_directory=True)
+    with pytest.raises(ShadowError):
+        check_shadow(tmp_path / "store" / "set" / "shadow", day(lake, "2013-06-05"))
     for place in (lake / "shadow", tmp_path / "store" / "abc" / "shadow"):
         with pytest.raises(ShadowError):
             check_shadow(place, ref)
