@@ -56,7 +56,7 @@ class UnknownNameError(ConfigError):
     """
 
     def __init__(self, what: str, name: str, allowed: Iterable[str], where: str = "") -> None:
-        names = sorted(allowed)
+        names = sorted(map(str, allowed))
         self.what, self.name, self.allowed = what, name, tuple(names)
         close = suggest(name, names)
         hint = f"did you mean {close!r}? " if close else ""

@@ -123,7 +123,7 @@ def _check_names(fresh: Experiment, trials: Sequence[Trial], out: Path) -> None:
         if gate.fault is not None:
             registry.get(gate.fault)
         if gate.family is not None and gate.family not in set(Family):
-            raise UnknownNameError("family", gate.family, list(Family), "gates")
+            raise UnknownNameError("family", gate.family, [f.value for f in Family], "gates")
 
 
 def _checks(validator: Mapping[str, Any]) -> tuple[Check, ...]:

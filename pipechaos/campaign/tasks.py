@@ -107,9 +107,10 @@ def plan_campaign(experiment: Experiment, batches: Batches) -> CampaignPlan:
     benign, short = _benign(experiment, batches, ranked)
     faults = [
         Task(kind=TrialKind.FAULT, base=base, injection=_injection(m, experiment.seed, repeat))
+        for repeat in range(experiment.repeats)  # by turns: a run that is stopped has tried every weakness a little
+        for turn in range(sample.bases_each)
         for m in sample.mutants
-        for base in m.bases
-        for repeat in range(experiment.repeats)
+        for base in m.bases[turn : turn + 1]
     ]
     notes = [*sample.notes, *short]
     if not batches.history:

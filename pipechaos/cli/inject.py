@@ -69,7 +69,7 @@ def command(
     )
     record = copy.ledger.injections[0]
     people().print(
-        f"{injection.fault} on {batch}: {copy.ledger.status.value}"
+        f"{injection.fault} on {batch}: {copy.ledger.status.value.replace('_', ' ')}"
         + (f" ({record.reason})" if record.reason else "")
         + f"\n  {record.changed} of {record.eligible} eligible changed"
         + f"\n  copy   {copy.ref.uri}\n  ledger {copy.ledger_dir}"

@@ -54,7 +54,7 @@ def _head(found: Replay) -> list[Part]:
     if not found.same_batch:
         parts.append(text_part("NOT the same corrupted batch as in the run: data or versions have changed", "yellow"))
     if not found.same_suite:
-        parts.append(text_part("NOT the same suite or base as in the run", "yellow"))
+        parts.append(text_part("NOT the same suite as in the run: its files have changed", "yellow"))
     return parts
 
 

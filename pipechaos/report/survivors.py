@@ -242,7 +242,9 @@ def _placed(s: Survivor) -> str:
 def _dose(s: Survivor) -> str:
     """Severity with what it means: the parameter the ladder moves, then whatever else is not as usual."""
     moved = _moves(s)
-    parts = [f"{k} {amount(v)}" for k, v in sorted(s.params.items(), key=lambda p: (p[0] != moved, p[0]))]
+    parts = [
+        f"{k} {amount(v)}" for k, v in sorted(s.params.items(), key=lambda p: (p[0] != moved, p[0])) if v is not None
+    ]
     if moved == "fraction" or s.fraction != 1:
         parts.insert(0 if moved == "fraction" else 1, f"fraction {amount(s.fraction)}")
     if s.rungs == 1:

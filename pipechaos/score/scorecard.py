@@ -289,9 +289,18 @@ def _score(trials: Sequence[Trial], name: str, info: ValidatorInfo | None, rho: 
         floors=floors(mine, rho),
         rows=rows,
         canaries=tuple(_canary(t) for t in mine if t.kind is TrialKind.CANARY),
-        alarms=tuple(_alarm(t) for t in mine if _unaccepted(t)),
+        alarms=_alarms(mine),
         checks=() if info is None else check_ledger(mine, name, info.checks),
     )
+
+
+def _alarms(trials: Sequence[Trial]) -> tuple[Alarm, ...]:
+    """Controls not accepted, each once: the second look at a control is no second alarm."""
+    seen: dict[tuple[str, str, str], Alarm] = {}
+    for trial in trials:
+        if _unaccepted(trial):
+            seen.setdefault((trial.batch, trial.injection_id, trial.outcome), _alarm(trial))
+    return tuple(seen.values())
 
 
 def _unaccepted(trial: Trial) -> bool:

@@ -460,7 +460,7 @@ def replayed(**more):
 REPLAYED = """\
 null.mcar on x, severity 3 of 5 (fraction 0.2)
 batch d0, validator alpha, in the run: missed
-NOT the same suite or base as in the run
+NOT the same suite as in the run: its files have changed
 
   id  x
   ─────────────────
