@@ -27,7 +27,16 @@ from pipechaos.score.records import Outcome, Trial, TrialKind
 from pipechaos.score.scorecard import About, Scorecard, ValidatorInfo, build
 from pipechaos.validate.verdict import Check, Subject
 
-__all__ = ["examples_of", "gates_of", "injection_of", "rescore", "scorecard_of", "write_result", "write_text"]
+__all__ = [
+    "examples_of",
+    "gates_of",
+    "injection_of",
+    "rescore",
+    "scorecard_of",
+    "without_values",
+    "write_result",
+    "write_text",
+]
 
 _LIBRARIES = ("pipechaos", "numpy", "pandas", "pyarrow", "pandera", "great-expectations")
 
@@ -200,6 +209,14 @@ def examples_of(ids: Sequence[str], trials: Sequence[Trial], batches: Batches) -
         base = batches.load(trial.batch)
         out[name] = example(base, inject_one(injection_of(trial), base, batches))
     return out
+
+
+def without_values(trials: Sequence[Trial]) -> list[Trial]:
+    """Trials without texts that history or source gave: numbers alone stay of what was resolved."""
+    return [
+        replace(t, resolved={k: v for k, v in t.resolved.items() if isinstance(v, (int, float))} if t.resolved else {})
+        for t in trials
+    ]
 
 
 def write_result(

@@ -187,6 +187,7 @@ def _of_ledger(ledger: Ledger | None) -> dict[str, Any]:
         "eligible": record.eligible,
         "changed": record.changed,
         "dose": record.dose,
+        "resolved": record.resolved,
     }
 
 

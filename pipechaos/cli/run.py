@@ -68,7 +68,7 @@ def run_and_report(
     json_to: str | None = None,
 ) -> int:
     """Run, write the files, print the report; returns the exit code of SCORING.md section 5."""
-    from pipechaos.campaign.output import examples_of, scorecard_of, write_result
+    from pipechaos.campaign.output import examples_of, scorecard_of, without_values, write_result
     from pipechaos.campaign.run import run_campaign
     from pipechaos.campaign.source import Batches
     from pipechaos.cli.console import emit_json
@@ -85,7 +85,8 @@ def run_and_report(
     wanted = wanted_examples(card, _SHOWN) if values else ()
     examples = examples_of(wanted, result.trials, batches)
     content = build_content(card, examples, experiment=source, replay=replay_command(source, out))
-    files = write_result(out, experiment, card, result.trials, render_markdown(content))
+    kept = result.trials if values else without_values(result.trials)
+    files = write_result(out, experiment, card, kept, render_markdown(content))
     emit_json(card.to_dict(), json_to)
     if not quiet:
         console = people()

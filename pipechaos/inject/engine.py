@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -79,9 +80,15 @@ class _Work:
             columns=injection.columns,
             status=status,
             reason=reason,
+            resolved=_plain({k: v for k, v in item.params.items() if k not in injection.params}),
             **counts,
         )
         self.records.append(found)
+
+
+def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON will give them back."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in params.items()}
 
 
 def inject(

@@ -117,6 +117,7 @@ def _merge_records(records: Sequence[InjectionRecord]) -> InjectionRecord:
         eligible=sum(r.eligible for r in records),
         asked=asked,
         changed=sum(r.changed for r in records),
+        resolved=lead.resolved,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,8 @@ class InjectionRecord:
         What became of it, and why when it did nothing.
     eligible, asked, changed
         Cells (rows for row faults) that could be hit, were chosen, and really differ because of it.
+    resolved
+        Parameters that were resolved from history or source; may hold values of the data.
     dose
         Realised share: changed / eligible; None when nothing was eligible.
     """
@@ -53,6 +55,7 @@ class InjectionRecord:
     eligible: int = 0
     asked: int = 0
     changed: int = 0
+    resolved: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def dose(self) -> float | None:

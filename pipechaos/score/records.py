@@ -135,8 +135,9 @@ class Trial:
         Name of the base batch: the cluster of the FNR.
     block
         Index of the block of consecutive batches that it lies in: the cluster of the FPR.
-    fault, family, fault_version, columns, placement, params, fraction, severity, seed, repeat
-        The injection; empty for a natural control. ``severity`` 0 is a dose off the ladder.
+    fault, family, fault_version, columns, placement, params, resolved, fraction, severity, seed, repeat
+        The injection; empty for a natural control. ``resolved`` is what history or source gave (ENGINE.md section 5).
+        ``severity`` 0 is a dose off the ladder.
     moves, rungs
         Parameter that the fault's ladder moves, and how many rungs it has.
     weakness_id, injection_id
@@ -175,6 +176,7 @@ class Trial:
     columns: tuple[str, ...] = ()
     placement: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
+    resolved: Mapping[str, Any] = field(default_factory=dict)
     fraction: float = 0.0
     severity: int = 0
     seed: int = 0
@@ -229,7 +231,7 @@ class Trial:
         return cls(**values)
 
 
-_NESTED = ("columns", "placement", "params", "findings", "rows")
+_NESTED = ("columns", "placement", "params", "resolved", "findings", "rows")
 _ENUMS: Mapping[str, type[StrEnum]] = {
     "kind": TrialKind,
     "outcome": Outcome,

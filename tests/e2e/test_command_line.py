@@ -144,9 +144,16 @@ def test_no_values_reach_the_report(home):
     )
     pipechaos(home, "run", name, "--jobs", "1", code=3)
     assert "TOPSECRET" in (home / "secret.out" / "report.md").read_text()
+    trials = pq.ParquetFile(home / "secret.out" / "trials.parquet").read().to_pylist()
+    # ENGINE.md section 5: what was resolved is stored in the trial
+    assert [json.loads(t["resolved"]) for t in trials if t["fault"] == "category.swap"] == [
+        {"categories": ["TOPSECRET", "b"]}
+    ]
     pipechaos(home, "run", name, "--jobs", "1", "--no-values", code=3)
     for path in (home / "secret.out").glob("*.[jm]*"):
         assert "TOPSECRET" not in path.read_text(), path
+    trials = pq.ParquetFile(home / "secret.out" / "trials.parquet").read().to_pylist()
+    assert "TOPSECRET" not in str(trials)
 
 
 def test_inject_and_validate(home):
