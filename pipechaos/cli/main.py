@@ -6,6 +6,7 @@ import errno
 import importlib
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import click
@@ -95,9 +96,13 @@ _EXIT_CODES = (
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "PIPECHAOS"},
 )
 @click.version_option(package_name="pipechaos")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Mutation testing for data validators, run where the data flows.
 
     Break feature batches on purpose, let your own pandera schemas and Great Expectations suites judge broken and
     untouched batches, and see what they miss and what they falsely reject.
     """
+    from pipechaos.cli.settings import project_settings
+
+    ctx.default_map = project_settings(Path.cwd()).defaults(COMMANDS)
