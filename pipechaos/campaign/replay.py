@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from pipechaos.batch.digest import ordered_digest
 from pipechaos.batch.ipc import ipc_bytes
+from pipechaos.batch.model import Batch
 from pipechaos.campaign.experiment import Experiment
-from pipechaos.campaign.explain import Example, example
+from pipechaos.campaign.explanation import Dose, Explanation
 from pipechaos.campaign.output import injection_of
 from pipechaos.campaign.run import inject_one, worker_spec
+from pipechaos.campaign.shrink import shrink
 from pipechaos.campaign.source import Batches
+from pipechaos.campaign.survivors import declared_by, explanations_of
 from pipechaos.campaign.trials_io import read_trials
 from pipechaos.errors import ConfigError, UnknownNameError, suggest
 from pipechaos.ledger.records import Ledger
-from pipechaos.score.records import Trial
-from pipechaos.validate.verdict import Check, Verdict
+from pipechaos.score.records import Trial, jsonable
+from pipechaos.validate.verdict import Check, Verdict, VerdictStatus
 from pipechaos.validate.verdict_io import verdict_to_json
 from pipechaos.validate.worker import Worker
 
@@ -33,8 +38,8 @@ class Replay:
     ----------
     trial
         As it was.
-    example
-        Rows before and after.
+    explanation
+        Rows before and after, and why it got through, as far as that is known.
     ledger
         What changed.
     verdict
@@ -46,7 +51,7 @@ class Replay:
     """
 
     trial: Trial
-    example: Example
+    explanation: Explanation
     ledger: Ledger
     verdict: Verdict
     looked: tuple[Check, ...]
@@ -60,13 +65,22 @@ class Replay:
             "outcome": self.trial.outcome.value,
             "same_batch": self.same_batch,
             "same_suite": self.same_suite,
-            "example": self.example.to_json(),
+            "explanation": jsonable(self.explanation),
             "verdict": verdict_to_json(self.verdict),
             "looked": [c.id for c in self.looked],
         }
 
 
-def replay(trial_id: str, experiment: Experiment, root: Path, trials: Path, *, rows: int = 3) -> Replay:
+def replay(
+    trial_id: str,
+    experiment: Experiment,
+    root: Path,
+    trials: Path,
+    *,
+    rows: int = 3,
+    values: bool = True,
+    smaller: bool = False,
+) -> Replay:
     """Do one faulty trial again.
 
     Parameters
@@ -79,6 +93,10 @@ def replay(trial_id: str, experiment: Experiment, root: Path, trials: Path, *, r
         The run's ``trials.parquet``.
     rows
         Rows to show.
+    values
+        Whether data values may be told.
+    smaller
+        Whether to search for the smallest dose that still survives: the validator is asked once for each.
 
     Raises
     ------
@@ -87,7 +105,8 @@ def replay(trial_id: str, experiment: Experiment, root: Path, trials: Path, *, r
     UnknownNameError
         Its validator is no longer in the experiment.
     """
-    trial = _find(trial_id, read_trials(trials), trials)
+    every = read_trials(trials)
+    trial = _find(trial_id, every, trials)
     batches = Batches(experiment, root)
     base = batches.load(trial.batch)
     injected = inject_one(injection_of(trial), base, batches)
@@ -97,16 +116,32 @@ def replay(trial_id: str, experiment: Experiment, root: Path, trials: Path, *, r
             raise UnknownNameError("validator", trial.validator, described, "the experiment")
         verdict = worker.validate(trial.validator, ipc_bytes(injected.batch.table))
         suite = described[trial.validator]
+        doses = _smaller(trial, base, batches, worker) if smaller else ()
+    known = explanations_of(
+        [trial.trial_id], every, batches, declared_by(experiment, described), values=values, rows=rows
+    )[trial.trial_id]
     names = _names(trial, suite.suite_digest)
     return Replay(
         trial=trial,
-        example=example(base, injected, rows=rows),
+        explanation=replace(known, doses=doses) if smaller else known,
         ledger=injected.ledger,
-        verdict=verdict,
+        verdict=verdict if values else _without_messages(verdict),
         looked=looked_at(suite.checks, trial.columns),
         same_batch=ordered_digest(injected.batch.table) == trial.after_digest,
         same_suite=names == trial.trial_id,
     )
+
+
+def _smaller(trial: Trial, base: Batch, batches: Batches, worker: Worker) -> tuple[Dose, ...]:
+    def missed(table: pa.Table) -> bool:
+        return worker.validate(trial.validator, ipc_bytes(table)).status is VerdictStatus.ACCEPTED
+
+    return shrink(trial, base, batches, missed)
+
+
+def _without_messages(verdict: Verdict) -> Verdict:
+    """A verdict whose findings quote nothing."""
+    return replace(verdict, findings=tuple(replace(f, message="") for f in verdict.findings))
 
 
 def _find(trial_id: str, trials: Sequence[Trial], where: Path) -> Trial:

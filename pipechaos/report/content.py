@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pipechaos.campaign.explain import Example
+from pipechaos.campaign.explanation import Explanation
 from pipechaos.report.escape import clean, listed
 from pipechaos.report.numbers import over_batches, over_blocks, plural
 from pipechaos.report.rates import FamilyRow, ValidatorRow, family_rows, rates_note, shown_name, validator_row
 from pipechaos.report.suites import Checks, Controls, checks_of, controls_of, incident_lines
 from pipechaos.report.survivors import Entry, entries, ordinary
+from pipechaos.score.baseline import FAILING, BaselineEntry, BaselineResult, Standing
 from pipechaos.score.gates import GateResult, GateVerdict, Metric
 from pipechaos.score.scorecard import About, Scorecard, ValidatorScore
 
@@ -24,6 +25,7 @@ NOT_SAID = (
     "not say that data is safe, and a survivor matters only if the fault can happen to you."
 )
 
+_FAILING = 8  # entries of a baseline that are named one by one
 _METRICS = {
     Metric.FNR: "FNR",
     Metric.STRICT_FNR: "strict FNR",
@@ -82,7 +84,7 @@ class Content:
     checks, controls
         For each validator.
     incidents, gates
-        Lines.
+        Lines; what the baseline says stands first among the gates.
     sample, reproducible
         Lines about the design and about what was used.
     left_out
@@ -113,7 +115,7 @@ class Content:
 
 def build_content(
     card: Scorecard,
-    examples: Mapping[str, Example] | None = None,
+    explanations: Mapping[str, Explanation] | None = None,
     *,
     experiment: str = "",
     replay: str = "pipechaos replay",
@@ -124,8 +126,8 @@ def build_content(
     ----------
     card
         Of a run.
-    examples
-        Rows before and after by the id of a missed trial (``survivors.wanted_examples`` says which are shown first).
+    explanations
+        By the id of a missed trial (``survivors.wanted_examples`` says which are shown first).
     experiment
         Its file: shown, and given to the command that replays.
     replay
@@ -144,12 +146,12 @@ def build_content(
         validators=rows,
         rates_note=rates_note(rows),
         families=family_rows(scores),
-        survivors=entries(card, examples or {}, lambda trial: _replay(replay, trial, experiment)),
+        survivors=entries(card, explanations or {}, lambda trial: _replay(replay, trial, experiment)),
         ordinary=ordinary(card),
         checks=tuple(checks_of(v) for v in card.validators),
         controls=tuple(controls_of(v) for v in card.validators),
         incidents=incident_lines(card.about.incidents),
-        gates=tuple(_gate(g) for g in card.gates),
+        gates=(*baseline_lines(card.baseline), *(_gate(g) for g in card.gates)),
         sample=_sample(card.about),
         left_out=tuple(str(name) for name in card.about.sample.get("left_out", ())),
         reproducible=_reproducible(card),
@@ -206,9 +208,29 @@ def _first(card: Scorecard) -> tuple[Note, ...]:
     return tuple(notes)
 
 
+def baseline_lines(result: BaselineResult | None) -> tuple[GateLine, ...]:
+    """A baseline as lines among the gates: one that sums it up, then what fails, the first few by name."""
+    if result is None:
+        return ()
+    counts = ", ".join(f"{len(result.of(standing))} {standing.value}" for standing in Standing)
+    verdict = GateVerdict.FAIL if result.failed else GateVerdict.PASS
+    lines = [GateLine(verdict=verdict, text=f"survivors against the baseline {result.file or '(unnamed)'}: {counts}")]
+    failing = [e for e in result.entries if e.standing in FAILING]
+    lines += [GateLine(verdict=GateVerdict.FAIL, text=_stands(e)) for e in failing[:_FAILING]]
+    if len(failing) > _FAILING:
+        text = f"and {len(failing) - _FAILING} more: `pipechaos baseline explain` names them all"
+        lines.append(GateLine(verdict=GateVerdict.FAIL, text=text))
+    return tuple(lines)
+
+
+def _stands(entry: BaselineEntry) -> str:
+    counts = f"missed {entry.missed} of {plural(entry.tried, 'trial')}"
+    return f"{entry.standing.value} {entry.weakness_id} {entry.label} ({counts}): {entry.text}"
+
+
 def _gate(result: GateResult) -> GateLine:
     gate = result.gate
-    only = [f"{k} {v}" for k, v in (("family", gate.family), ("fault", gate.fault), ("column", gate.column)) if v]
+    only = [f"{name} {value}" for name, value in gate.filters.items()]
     text = f"{_METRICS[gate.metric]} of {result.validator}{' over ' + ', '.join(only) if only else ''}: {result.reason}"
     rate = over_blocks(result.rate) if gate.metric is Metric.FPR else over_batches(result.rate)
     text += f" ({rate.counts})"

@@ -15,7 +15,18 @@ from rich.text import Text
 from pipechaos.report.escape import clip
 from pipechaos.report.survivors import Rows
 
-__all__ = ["NAME", "NARROWEST", "Part", "heading", "line_parts", "new_table", "print_part", "rows_table", "text_part"]
+__all__ = [
+    "NAME",
+    "NARROWEST",
+    "Part",
+    "heading",
+    "line_parts",
+    "new_table",
+    "print_part",
+    "rows_table",
+    "suggestion_parts",
+    "text_part",
+]
 
 NARROWEST = 60  # a narrower console gets lines of this width
 NAME = 40  # characters of a name
@@ -59,6 +70,14 @@ def line_parts(lines: Iterable[str], style: str = "", indent: int = 2) -> list[P
 def heading(text: str, note: str = "") -> tuple[Part, Part]:
     """An empty line, and a heading with a note beside it."""
     return text_part(""), Part(what=Text.assemble((text, "bold"), (f"  {note}" if note else "", "dim")))
+
+
+def suggestion_parts(text: str, code: str, indent: int = 2) -> list[Part]:
+    """A suggestion, marked as one, and its code; nothing where there is none."""
+    if not text:
+        return []
+    parts = [Part(what=Text.assemble(("Suggestion: ", "bold"), text), indent=indent)]
+    return [*parts, *line_parts([code] if code else [], "cyan", indent + 2)]
 
 
 def new_table(*headers: str, widest: int | None = None) -> Table:

@@ -175,7 +175,11 @@ def _entry(at: int, entry: Entry) -> str:
     if entry.rows is not None:
         lines.append(_rows(entry.rows))
         lines += [markdown_text(entry.rows.note)] if entry.rows.note else []
-    lines.append(_bullets(f"{k.validator}: {looked_text(k, entry.columns, 8, _CHECK)}" for k in entry.looked))
+    looked = [f"{k.validator}: {looked_text(k, entry.columns, 8, _CHECK)}" for k in entry.looked]
+    lines.append(_bullets([*entry.sketches, *looked, *([entry.near] if entry.near else [])]))
+    if entry.suggestion:
+        lines.append(f"**Suggestion:** {markdown_text(entry.suggestion)}")
+        lines += [code(entry.code)] if entry.code else []
     lines.append(code(entry.replay))
     where = listed([clip(c, _NAME) for c in entry.columns], _NAMED) or entry.where
     return _details(f"{at}. {entry.fault} on {where}{entry.placement}, {entry.dose}", "\n\n".join(lines))
@@ -212,6 +216,8 @@ def _checks(content: Content) -> str:
     parts = ["### Checks"]
     for ledger in content.checks:
         parts.append(f"**{markdown_text(ledger.validator)}**: {markdown_text(ledger.summary)}")
+        if ledger.worth:
+            parts.append("\n".join(f"- {markdown_text(w.text)}{_named(w.names)}" for w in ledger.worth))
         rows = [[code(clip(n, _CHECK)), f"in {share} false alarms"] for n, share in ledger.alarms]
         rows += [
             [code(clip(n, _CHECK)), f"catches {plural(k, 'weakness', 'weaknesses')} alone"] for n, k in ledger.guards
@@ -223,6 +229,10 @@ def _checks(content: Content) -> str:
             names = "\n".join(f"- {code(clip(n, _CHECK))}" for n in ledger.idle)
             parts.append(_details(f"{plural(len(ledger.idle), 'check')} caught nothing", names))
     return "\n\n".join(parts)
+
+
+def _named(names: Sequence[str]) -> str:
+    return f": {listed([code(clip(n, _CHECK)) for n in names], _NAMED)}" if names else ""
 
 
 def _ordinary(content: Content) -> str:

@@ -6,7 +6,17 @@ from rich.console import Console
 
 from pipechaos.campaign.replay import Replay
 from pipechaos.report.escape import clean, visible
-from pipechaos.report.layout import NARROWEST, Part, heading, line_parts, print_part, rows_table, text_part
+from pipechaos.report.explained import dose_lines, near_line, near_text, sketch_lines
+from pipechaos.report.layout import (
+    NARROWEST,
+    Part,
+    heading,
+    line_parts,
+    print_part,
+    rows_table,
+    suggestion_parts,
+    text_part,
+)
 from pipechaos.report.numbers import amount, plural
 from pipechaos.report.survivors import rows_of
 from pipechaos.score.records import Outcome
@@ -14,6 +24,7 @@ from pipechaos.validate.verdict import Finding, FindingKind
 
 __all__ = ["render_replay"]
 
+_COLUMNS, _CHECKS = 6, 5  # sketches and near checks shown
 _WORDS = {
     Outcome.TP: "detected",
     Outcome.FN: "missed",
@@ -36,7 +47,7 @@ def render_replay(found: Replay, console: Console) -> None:
         Where to; markup in it is never interpreted.
     """
     width = max(console.width, NARROWEST)
-    parts = [*_head(found), *_rows(found, width), *_verdict(found), *_looked(found)]
+    parts = [*_head(found), *_rows(found, width), *_verdict(found), *_looked(found), *_reasons(found)]
     for part in parts:
         print_part(part, console, width)
 
@@ -59,11 +70,13 @@ def _head(found: Replay) -> list[Part]:
 
 
 def _rows(found: Replay, width: int) -> list[Part]:
-    rows = clean(rows_of(found.example))
     parts = [text_part("")]
-    if rows.cells:
-        parts.append(Part(what=rows_table(rows, width - 2), indent=2))
-    return [*parts, *line_parts([rows.note] if rows.note else [], "dim")]
+    if found.explanation.example is not None:
+        rows = clean(rows_of(found.explanation.example))
+        if rows.cells:
+            parts.append(Part(what=rows_table(rows, width - 2), indent=2))
+        parts += line_parts([rows.note] if rows.note else [], "dim")
+    return [*parts, *line_parts(clean(sketch_lines(found.explanation.sketches, _COLUMNS)))]
 
 
 def _verdict(found: Replay) -> list[Part]:
@@ -77,6 +90,22 @@ def _finding(finding: Finding) -> str:
     named = "" if finding.rows is None else f", {plural(len(finding.rows), 'row')}"
     message = f": {finding.message}" if finding.message else ""
     return f"{finding.check} ({finding.kind.value}{named}){message}"
+
+
+def _reasons(found: Replay) -> list[Part]:
+    """How near its checks were, what milder and stronger doses came to, and what would have caught it."""
+    trial, known = found.trial, clean(found.explanation)
+    parts: list[Part] = []
+    near = [m for m in known.near if m.used > 0][:_CHECKS]
+    if known.near:
+        note = "" if near else near_line(known.near)
+        parts += [*heading("How near they were", note), *line_parts(near_text(m) for m in near)]
+    doses = dose_lines(known.doses, trial.columns, trial.severity, trial.rungs)
+    if doses:
+        parts += [*heading("Doses", f"{len(known.doses)} tried"), *line_parts(doses)]
+    if known.suggestion is not None:
+        parts += [text_part(""), *suggestion_parts(known.suggestion.text, known.suggestion.code, 0)]
+    return parts
 
 
 def _looked(found: Replay) -> list[Part]:

@@ -7,12 +7,29 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipechaos.report.escape import listed
-from pipechaos.report.numbers import plural
+from pipechaos.report.numbers import over_batches, plural
 from pipechaos.score.checks import CheckScore
 from pipechaos.score.records import Outcome, Review
 from pipechaos.score.scorecard import Alarm, Canary, ValidatorScore
+from pipechaos.score.worth import SuiteWorth
 
-__all__ = ["Checks", "Controls", "checks_of", "controls_of", "incident_lines"]
+__all__ = ["Checks", "Controls", "Worth", "checks_of", "controls_of", "incident_lines"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worth:
+    """One thing that the checks of a suite came to together.
+
+    Attributes
+    ----------
+    text
+        In words, with its counts.
+    names
+        The checks or columns it is about, in full; may be empty.
+    """
+
+    text: str
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +41,10 @@ class Checks:
     validator
         Name.
     summary
-        One sentence or two.
+        The one look: how many checks never caught anything, and who causes the false alarms.
+    worth
+        What the checks came to together: guards, redundant ones, the smallest set that would do, distinct weaknesses,
+        pseudo-tested columns.
     guards
         Checks that alone catch something: name and how many weaknesses.
     alarms
@@ -39,6 +59,7 @@ class Checks:
 
     validator: str
     summary: str
+    worth: tuple[Worth, ...]
     guards: tuple[tuple[str, int], ...]
     alarms: tuple[tuple[str, str], ...]
     idle: tuple[str, ...]
@@ -80,7 +101,8 @@ def checks_of(score: ValidatorScore) -> Checks:
     loud = sorted((c for c in score.checks if c.false_alarms), key=lambda c: (-c.false_alarms, c.check))
     return Checks(
         validator=score.name,
-        summary=_summary(declared, idle, silent, guards, loud),
+        summary=_summary(declared, idle, silent, loud),
+        worth=_worth(score, guards),
         guards=tuple((c.check, c.unique_kills) for c in guards),
         alarms=tuple((c.check, f"{c.false_alarms} of {_alarms(c)}") for c in loud),
         idle=tuple(c.check for c in idle),
@@ -97,7 +119,6 @@ def _summary(
     declared: Sequence[CheckScore],
     idle: Sequence[CheckScore],
     silent: Sequence[CheckScore],
-    guards: Sequence[CheckScore],
     loud: Sequence[CheckScore],
 ) -> str:
     if not declared:
@@ -105,16 +126,60 @@ def _summary(
     text = f"{len(idle)} of {plural(len(declared), 'check')} never caught anything"
     if silent:
         text += f" ({'none of them' if len(silent) == len(idle) else f'{len(silent)} of them never'} spoke at all)"
-    if guards:
-        alone = sum(c.unique_kills for c in guards)
-        text += f"; {len(guards)} alone {'guards' if len(guards) == 1 else 'guard'} "
-        text += plural(alone, "weakness", "weaknesses")
-    every = [c for c in loud if c.false_alarm_share == 1]
     if not loud:
         return f"{text}; none caused a false alarm"
+    share = f"{loud[0].false_alarms} of {_alarms(loud[0])}"
+    every = [c for c in loud if c.false_alarm_share == 1]
     if len(every) == 1 == len(loud):
-        return f"{text}; one causes every false alarm"
-    return f"{text}; {len(loud)} had a part in false alarms" + (f", {len(every)} of them in every one" if every else "")
+        return f"{text}; one causes every false alarm ({share})"
+    if len(every) == len(loud):
+        return f"{text}; {len(loud)} together cause every false alarm ({share})"
+    had = f", {len(every)} of them in every one" if every else ", the loudest"
+    return f"{text}; {len(loud)} had a part in false alarms{had} ({share})"
+
+
+def _worth(score: ValidatorScore, guards: Sequence[CheckScore]) -> tuple[Worth, ...]:
+    w = score.worth
+    if w is None:
+        return ()
+    if not w.weaknesses:
+        return _pseudo_tested(w)
+    useful = sum(c.kills > 0 for c in score.checks)
+    caught = plural(w.weaknesses, "weakness", "weaknesses")
+    lines = [Worth(text=_alone(guards, useful, caught))]
+    if w.redundant:
+        text = f"{len(w.redundant)} of {useful} redundant, nothing is lost where any one of them goes"
+        lines.append(Worth(text=text, names=w.redundant))
+    proof = "no smaller set does" if w.smallest_proven else "found greedily, a smaller set may do"
+    text = f"{plural(len(w.smallest), 'check')} would detect the same {caught} ({proof})"
+    lines.append(Worth(text=text, names=w.smallest))
+    return (*lines, _distinct(w, score), *_pseudo_tested(w))
+
+
+def _alone(guards: Sequence[CheckScore], useful: int, caught: str) -> str:
+    if not guards:
+        return f"none of the {useful} that caught something guards any of {caught} alone"
+    verb = "guards" if len(guards) == 1 else "guard"
+    alone = sum(c.unique_kills for c in guards)
+    return f"{len(guards)} of the {useful} that caught something {verb} {alone} of {caught} alone"
+
+
+def _distinct(w: SuiteWorth, score: ValidatorScore) -> Worth:
+    text = f"{w.distinct} of {plural(w.weaknesses, 'detected weakness', 'detected weaknesses')} "
+    text += "is distinct" if w.distinct == 1 else "are distinct"
+    if w.distinct < w.weaknesses:
+        text += ", the others are caught whenever one of those is"
+    hard, raw = over_batches(w.dominator_fnr), over_batches(score.faults.fnr)
+    return Worth(text=f"{text}: FNR over the distinct and the survivors {hard.line}, beside {raw.line} over all")
+
+
+def _pseudo_tested(w: SuiteWorth) -> tuple[Worth, ...]:
+    if not w.ruined:
+        return ()
+    if not w.pseudo_tested:
+        return (Worth(text=f"no column is pseudo-tested: of {w.ruined} ruined whole, each was caught at least once"),)
+    text = f"{len(w.pseudo_tested)} of {plural(w.ruined, 'column')} ruined whole went unnoticed every time"
+    return (Worth(text=f"{text} (pseudo-tested)", names=w.pseudo_tested),)
 
 
 def controls_of(score: ValidatorScore) -> Controls:

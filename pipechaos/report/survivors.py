@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipechaos.campaign.explain import Example
+from pipechaos.campaign.explanation import Explanation
 from pipechaos.counter import canonical_json
 from pipechaos.errors import UnknownNameError
 from pipechaos.faults import registry
 from pipechaos.plan.placement import Placement
 from pipechaos.report.escape import clip, listed
+from pipechaos.report.explained import near_line, sketch_lines
 from pipechaos.report.numbers import amount, plural, short_number
 from pipechaos.score.scorecard import Scorecard, ValidatorScore
 from pipechaos.score.survivors import Survivor
@@ -80,6 +82,12 @@ class Entry:
         Three rows before and after; None when none were made.
     looked
         For each validator that missed it.
+    sketches
+        Each changed column before and after, a line each.
+    near
+        Which checks came nearest to failing, in a line; empty where none declares a number.
+    suggestion, code
+        A check that would have caught it, in words and in the validator's own form; empty where none is obvious.
     replay
         Command that shows it again.
     """
@@ -95,6 +103,10 @@ class Entry:
     rows: Rows | None
     looked: tuple[Looked, ...]
     replay: str
+    sketches: tuple[str, ...] = ()
+    near: str = ""
+    suggestion: str = ""
+    code: str = ""
 
     @property
     def where(self) -> str:
@@ -103,7 +115,7 @@ class Entry:
 
 
 def entries(
-    card: Scorecard, examples: Mapping[str, Example], replay: Callable[[str], str], most: int | None = None
+    card: Scorecard, explanations: Mapping[str, Explanation], replay: Callable[[str], str], most: int | None = None
 ) -> tuple[Entry, ...]:
     """Survivors of all validators, worst first, the rungs of one ladder together.
 
@@ -113,18 +125,18 @@ def entries(
     ----------
     card
         Of a run.
-    examples
-        Rows by the id of a missed trial; entries without one show none.
+    explanations
+        By the id of a missed trial; entries without one show no rows and no reasons.
     replay
         Command that shows a trial again, from its id.
     most
         Only the first ones.
     """
-    return tuple(_entry(card, rungs, examples, replay) for rungs in _ladders(card)[:most])
+    return tuple(_entry(card, rungs, explanations, replay) for rungs in _ladders(card)[:most])
 
 
 def wanted_examples(card: Scorecard, most: int) -> tuple[str, ...]:
-    """Ids of the trials whose rows the first entries of a report show."""
+    """Ids of the trials that the first entries of a report explain."""
     return tuple(_lead(rungs).missed_trials[0] for rungs in _ladders(card)[:most])
 
 
@@ -191,12 +203,15 @@ def _moves(s: Survivor) -> str:
         return "fraction"  # a scorecard of another version: its ladders stay apart
 
 
-def _entry(card: Scorecard, rungs: list[Rung], examples: Mapping[str, Example], replay: Callable[[str], str]) -> Entry:
+def _entry(
+    card: Scorecard, rungs: list[Rung], explanations: Mapping[str, Explanation], replay: Callable[[str], str]
+) -> Entry:
     worst, lead = rungs[0], _lead(rungs)
     names = [s.validator for s in worst]
     through = {_rung_key(s) for s in (card.stack.survivors if card.stack else ())}
     ids = [t for s in [lead, *worst] for t in s.missed_trials]
-    shown = next((t for t in ids if t in examples), None)
+    shown = next((t for t in ids if t in explanations), None)
+    known = explanations[shown] if shown is not None else Explanation(trial_id="")
     return Entry(
         fault=lead.fault,
         columns=lead.columns,
@@ -210,9 +225,13 @@ def _entry(card: Scorecard, rungs: list[Rung], examples: Mapping[str, Example], 
             + ", ".join(f"{' and '.join(names)} {count}" for count, names in _alike(r).items())
             for r in rungs[1:]
         ),
-        rows=rows_of(examples[shown]) if shown is not None else None,
+        rows=rows_of(known.example) if known.example is not None else None,
         looked=tuple(_looked(v, lead.columns) for v in card.validators if v.name in names),
         replay=replay(shown or lead.missed_trials[0]),
+        sketches=sketch_lines(known.sketches),
+        near=near_line(known.near),
+        suggestion=known.suggestion.text if known.suggestion else "",
+        code=known.suggestion.code if known.suggestion else "",
     )
 
 

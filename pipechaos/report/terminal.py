@@ -19,6 +19,7 @@ from pipechaos.report.layout import (
     new_table,
     print_part,
     rows_table,
+    suggestion_parts,
     text_part,
 )
 from pipechaos.report.numbers import RateText, plural
@@ -177,7 +178,10 @@ def _entry(at: int, entry: Entry, width: int) -> list[Part]:
     if entry.rows is not None:
         parts.append(Part(what=rows_table(entry.rows, width - 4), indent=4))
         parts += line_parts([entry.rows.note] if entry.rows.note else [], "dim", 4)
+    parts += line_parts(entry.sketches, indent=4)
     parts += line_parts((f"{k.validator}: {looked_text(k, entry.columns, 3, _CHECK)}" for k in entry.looked), indent=4)
+    parts += line_parts([entry.near] if entry.near else [], indent=4)
+    parts += suggestion_parts(entry.suggestion, entry.code, indent=4)
     return [*parts, *line_parts([entry.replay], "cyan", 4)]
 
 
@@ -195,7 +199,8 @@ def _checks(ledgers: Sequence[Checks]) -> list[Part]:
     parts = [*heading("Checks", "what each earned in this run")]
     for ledger in ledgers:
         parts += line_parts([f"{ledger.validator}: {ledger.summary}"])
-        details = [f"in {share} false alarms: {clip(name, 2 * NAME)}" for name, share in ledger.alarms[:_LIST]]
+        details = [f"{w.text}{': ' if w.names else ''}{_few(w.names)}" for w in ledger.worth]
+        details += [f"in {share} false alarms: {clip(name, 2 * NAME)}" for name, share in ledger.alarms[:_LIST]]
         if ledger.guards:
             guards = listed([f"{clip(name, NAME)} ({n})" for name, n in ledger.guards], _FEW_NAMES)
             details.append(f"catch alone: {guards}")

@@ -1,6 +1,7 @@
 """The report of a run small enough to be worked out by hand, and of one whose every name is hostile."""
 
 import dataclasses
+import datetime as dt
 import io
 import math
 import re
@@ -12,6 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from pipechaos.campaign.explain import Example
+from pipechaos.campaign.explanation import Dose, Explanation, NearMiss, Sketch, Suggestion
 from pipechaos.campaign.replay import Replay
 from pipechaos.report.content import build_content
 from pipechaos.report.markdown import render_markdown
@@ -19,6 +21,7 @@ from pipechaos.report.numbers import over_batches, percent
 from pipechaos.report.replay import render_replay
 from pipechaos.report.survivors import wanted_examples
 from pipechaos.report.terminal import render_terminal
+from pipechaos.score.baseline import Accepted, Baseline, against
 from pipechaos.score.gates import Gate, Metric
 from pipechaos.score.records import ErrorCause, FindingRef, Outcome, Rate, Trial, TrialKind, Why
 from pipechaos.score.scorecard import About, ValidatorInfo, build
@@ -111,6 +114,10 @@ def example(cells=("12.5", "125.0"), columns=("id", "x"), note="1 cell changed o
     return Example(columns=columns, before=(("7", before),), after=(("7", after),), note=note)
 
 
+def explained(shown=None, **more):
+    return Explanation(trial_id="", example=shown, **more)
+
+
 def terminal(content, width=100, **more):
     out = io.StringIO()
     render_terminal(content, Console(file=out, width=width, markup=False, emoji=False), **more)
@@ -118,7 +125,8 @@ def terminal(content, width=100, **more):
 
 
 def golden_content():
-    return build_content(card(), {"alpha-f7": example(), "beta-f0": example()}, experiment="tiny.yaml")
+    known = explained(example())
+    return build_content(card(), {"alpha-f7": known, "beta-f0": known}, experiment="tiny.yaml")
 
 
 # by hand: Clopper-Pearson of 0, 3, 5 and 10 of 10 as binom.test gives them; 1 of 1 is 2.5 to 100, 0 of 1 is 0 to 97.5
@@ -166,6 +174,12 @@ Survivors  all 1, worst first
 
 Checks  what each earned in this run
   alpha: 2 of 4 checks never caught anything (none of them spoke at all); none caused a false alarm
+    none of the 2 that caught something guards any of 1 weakness alone
+    2 of 2 redundant, nothing is lost where any one of them goes: x:in_range, y:mean
+    1 check would detect the same 1 weakness (no smaller set does): x:in_range
+    1 of 1 detected weakness is distinct: FNR over the distinct and the survivors 30.0 %
+      (6.7-65.2), 3 of 10 trials, 10 batches, beside 30.0 % (6.7-65.2), 3 of 10 trials, 10 batches
+      over all
     caught nothing: x:dtype, rows
   beta: 4 of 4 checks never caught anything (none of them spoke at all); none caused a false alarm
     caught nothing: x:dtype, x:in_range, y:mean, rows
@@ -288,7 +302,7 @@ def test_blind_paranoid_flaky_and_failed_come_before_any_rate():
         assert "10 alarms on untouched batches" in shown
     assert "x:in_range" in "".join(content.controls[0].natural)
     assert content.checks[0].alarms == (("x:in_range", "9 of 9"),)
-    assert content.checks[0].summary.endswith("one causes every false alarm")
+    assert content.checks[0].summary.endswith("one causes every false alarm (9 of 9)")
 
 
 def test_gates_say_what_they_decided():
@@ -296,6 +310,76 @@ def test_gates_say_what_they_decided():
     shown = terminal(build_content(card(gates=gates)))
     assert "FAIL FNR of beta: at least 74.11%, allowed 50.00% (10 of 10 trials, 10 batches)" in shown
     assert "PASS FPR of beta: at most 25.89%, allowed 30.00% (0 of 10 batches, 10 blocks)" in shown
+
+
+ENTRY = Accepted(
+    weakness_id="alpha-w",
+    validator="alpha",
+    fault="null.mcar",
+    reason="known",
+    owner="Ops",
+    expires=dt.date(2026, 1, 1),
+    missed=1,
+    tried=1,
+)
+
+
+def held(lines, today):
+    found = trials()
+    result = against(Baseline(file="b.json", accepted=lines), found, validators=("alpha", "beta"), today=today)
+    gate = Gate(metric=Metric.FPR, limit=0.3, validator="beta", max_error=0)
+    return build_content(card(found, gates=(gate,), baseline=result))
+
+
+def test_the_baseline_comes_first_among_gates():
+    content = held((ENTRY,), dt.date(2026, 1, 2))
+    shown = " ".join(terminal(content).split())
+    summed = "FAIL survivors against the baseline b.json: 1 new, 0 accepted, 1 expired, 0 stale, 0 untried"
+    new = "FAIL new beta-w beta: null.mcar on x, severity 3 of 5 (missed 10 of 10 trials): survives, and nobody"
+    old = "FAIL expired alpha-w alpha: null.mcar on x, severity 3 of 5 (missed 3 of 10 trials): expired on 2026-01-01"
+    places = [shown.index(text) for text in (summed, new, old, "PASS FPR of beta")]
+    assert places == sorted(places)
+    text = render_markdown(content)
+    assert "- **FAIL** survivors against the baseline b.json" in text
+    both = held((ENTRY, dataclasses.replace(ENTRY, weakness_id="beta-w", validator="beta")), dt.date(2026, 1, 1))
+    assert "PASS survivors against the baseline b.json: 0 new, 2 accepted" in terminal(both)
+    assert [g.verdict.value for g in both.gates] == ["pass", "pass"]
+
+
+def test_many_new_survivors_are_counted():
+    found = [dataclasses.replace(t, weakness_id=f"{t.weakness_id}{t.batch}") for t in trials()]
+    result = against(Baseline(file="b.json"), found, validators=("alpha", "beta"), today=dt.date(2026, 1, 1))
+    shown = terminal(build_content(card(found, baseline=result)))
+    assert shown.count("FAIL new ") == 8  # of 3 and 10
+    assert "FAIL and 5 more" in shown
+
+
+def test_a_ledger_is_one_look_with_what_checks_are_worth():
+    ruin = {"fraction": 1.0, "severity": 5, "eligible": 10, "changed": 10}
+    found = [dataclasses.replace(t, **ruin) if t.kind is TrialKind.FAULT else t for t in trials()]
+    hard = [fault("alpha", at, Outcome.TP, ASIDE, weakness_id="alpha-h", after_digest=f"h{at}") for at in range(2)]
+    content = build_content(card([*found, *hard]))
+    alpha, beta = content.checks
+    assert [w.text for w in alpha.worth[:3]] == [
+        "1 of the 2 that caught something guards 1 of 2 weaknesses alone",
+        "1 of 2 redundant, nothing is lost where any one of them goes",
+        "1 check would detect the same 2 weaknesses (no smaller set does)",
+    ]
+    assert [w.names for w in alpha.worth[:3]] == [(), ("x:in_range",), ("y:mean",)]
+    # the hard one is caught in 2 of 2, the survivor missed in 3 of 10
+    assert alpha.worth[3].text.startswith("1 of 2 detected weaknesses is distinct, the others are caught whenever")
+    assert "survivors 15.0 % (" in alpha.worth[3].text
+    assert "3 of 12 trials" in alpha.worth[3].text
+    assert alpha.worth[4].text == "no column is pseudo-tested: of 1 ruined whole, each was caught at least once"
+    (pseudo,) = beta.worth
+    assert (pseudo.text, pseudo.names) == (
+        "1 of 1 column ruined whole went unnoticed every time (pseudo-tested)",
+        ("x",),
+    )
+    shown, text = " ".join(terminal(content).split()), render_markdown(content)
+    assert "beta: 4 of 4 checks never caught anything" in shown
+    assert "1 of 1 column ruined whole went unnoticed every time (pseudo-tested): x" in shown
+    assert "- 1 of 2 redundant, nothing is lost where any one of them goes: `x:in_range`" in text
 
 
 def test_missed_on_an_ordinary_day_stands_apart():
@@ -351,15 +435,62 @@ def test_a_column_that_no_check_looks_at_is_said_so():
 
 
 def test_wide_characters_are_counted_as_they_are_shown():
-    shown = terminal(build_content(card(), {"beta-f0": example(("\u6570" * 30, "\u636e" * 30), ("\u5217" * 30, "x"))}))
+    wide = example(("\u6570" * 30, "\u636e" * 30), ("\u5217" * 30, "x"))
+    shown = terminal(build_content(card(), {"beta-f0": explained(wide)}))
     assert max(map(cell_len, shown.splitlines())) <= 100
 
 
 def test_rows_that_went_and_came_are_marked_in_words():
     gone = Example(columns=("id",), before=(("1",), None), after=(None, ("2",)), note="rows changed")
-    shown = terminal(build_content(card(), {"beta-f0": gone}))
+    shown = terminal(build_content(card(), {"beta-f0": explained(gone)}))
     assert re.search(r"removed +1\n", shown)
     assert re.search(r"added +2\n", shown)
+
+
+SKETCH = Sketch(
+    column="x",
+    labels=("0 to 1", "1 to 2"),
+    before=(0.25, 0.5),
+    after=(0.0, 0.5),
+    null_before=0.25,
+    null_after=0.5,
+    summary="9 rows, nulls 25.0 % -> 50.0 %",
+)
+NEAR = NearMiss(
+    validator="beta",
+    check="x:in_range(0, 200)",
+    column="x",
+    statistic="maximum",
+    limit=200.0,
+    observed=125.0,
+    untouched=100.0,
+    used=0.25,
+)
+REASONS = {
+    "sketches": (SKETCH,),
+    "near": (NEAR, dataclasses.replace(NEAR, check="x:idle", used=0.0)),
+    "suggestion": Suggestion(text="a budget of nulls in x", code="pa.Check(1)"),
+}
+
+
+def test_reasons_stand_with_a_survivor_and_the_suggestion_is_marked():
+    content = build_content(card(), {"beta-f0": explained(example(), **REASONS)})
+    shown = terminal(content)
+    assert "    x: ▄█ -> ·█, 9 rows, nulls 25.0 % -> 50.0 %\n" in shown
+    said = "nearest to failing: beta x:in_range(0, 200) used 25 % of its room (maximum 100 -> 125, limit 200)"
+    assert said in " ".join(shown.split())
+    assert "    Suggestion: a budget of nulls in x\n      pa.Check(1)\n" in shown
+    text = render_markdown(content)
+    assert "**Suggestion:** a budget of nulls in x\n\n`pa.Check(1)`" in text
+    assert "- x: ▄█ -\\> ·█" in text or "- x: ▄█ -> ·█" in text
+
+
+def test_limits_that_nothing_came_near_to_are_counted():
+    idle = explained(near=(dataclasses.replace(NEAR, used=0.0), dataclasses.replace(NEAR, used=math.nan)))
+    assert "none of 2 declared limits came any nearer to failing" in terminal(build_content(card(), {"beta-f0": idle}))
+    nothing = terminal(build_content(card(), {"beta-f0": explained()}))
+    assert "limit" not in nothing.partition("Checks")[0]
+    assert "Suggestion" not in nothing
 
 
 HOSTILE = "x|`<script>\x1b[31m\n[link](http://e.example)\u202e</details>**b**"
@@ -384,8 +515,22 @@ def hostile_content():
     )
     checks = (Check(id=HOSTILE, columns=(HOSTILE,), subject=Subject.VALUE),)
     shown = example((HOSTILE, HOSTILE + "2"), ("id", HOSTILE), HOSTILE)
-    scored = card(found, about=about, checks=checks)
-    return build_content(scored, {"beta-f0": shown}, experiment=HOSTILE, replay=HOSTILE)
+    late = dataclasses.replace(ENTRY, owner=HOSTILE, reason=HOSTILE)
+    known = Baseline(file=HOSTILE, accepted=(late,))
+    held_against = against(known, found, validators=("alpha", "beta"), today=dt.date(2026, 1, 2))
+    scored = card(found, about=about, checks=checks, baseline=held_against)
+    return build_content(scored, {"beta-f0": hostile_explanation(shown)}, experiment=HOSTILE, replay=HOSTILE)
+
+
+def hostile_explanation(shown):
+    words = {"column": HOSTILE, "labels": (HOSTILE, HOSTILE), "summary": HOSTILE}
+    return explained(
+        shown,
+        sketches=(dataclasses.replace(SKETCH, **words),),
+        near=(dataclasses.replace(NEAR, validator=HOSTILE, check=HOSTILE, column=HOSTILE),),
+        doses=(Dose(severity=3, columns=(HOSTILE, "b"), missed=True),),
+        suggestion=Suggestion(text=HOSTILE, code=HOSTILE),
+    )
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140])
@@ -432,7 +577,7 @@ def test_a_report_over_the_limit_is_cut_at_whole_sections_and_says_so():
 def replayed(**more):
     found = {
         "trial": fault("alpha", 0, Outcome.FN),
-        "example": example(),
+        "explanation": explained(example()),
         "ledger": None,  # not shown
         "verdict": Verdict(
             validator="alpha",
@@ -487,6 +632,29 @@ def test_a_hostile_replay_does_nothing():
     trial = fault("alpha", 0, Outcome.FN, columns=(HOSTILE,), batch=HOSTILE)
     shown = example((HOSTILE, "2"), ("id", HOSTILE), HOSTILE)
     checks = (Check(id=HOSTILE, columns=(HOSTILE,), subject=Subject.VALUE),)
-    render_replay(replayed(trial=trial, example=shown, looked=checks), Console(file=out, width=80))
+    found = replayed(trial=trial, explanation=hostile_explanation(shown), looked=checks)
+    render_replay(found, Console(file=out, width=80))
     assert not any((ord(c) < 32 and c != "\n") or c == "\u202e" for c in out.getvalue())
     assert max(map(len, out.getvalue().splitlines())) <= 80
+
+
+REASONED = """
+How near they were
+  beta x:in_range(0, 200) used 25 % of its room (maximum 100 -> 125, limit 200)
+
+Doses  5 tried
+  survives at severity 3 and at 1 of 5; caught at 2, 4
+  smallest set of columns that still survives: y (1 set tried)
+
+Suggestion: a budget of nulls in x
+  pa.Check(1)
+"""
+
+
+def test_golden_reasons_of_a_replay():
+    doses = [Dose(severity=s, columns=("x",), missed=s in (1, 3)) for s in (1, 2, 3, 4)]
+    doses.append(Dose(severity=3, columns=("y",), missed=True))
+    out = io.StringIO()
+    render_replay(replayed(explanation=explained(doses=tuple(doses), **REASONS)), Console(file=out, width=100))
+    assert out.getvalue().endswith(REASONED)
+    assert "  x: ▄█ -> ·█, 9 rows" in out.getvalue()
