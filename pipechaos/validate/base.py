@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from pipechaos.errors import ConfigError, UnknownNameError
+from pipechaos.validate.limits import Limit
+from pipechaos.validate.polars_frame import is_polars, polars_digests
 from pipechaos.validate.verdict import Check, Finding, FindingKind, Subject, Verdict, VerdictStatus, decide
 
 __all__ = [
     "KINDS",
     "Judgement",
+    "LimitingValidator",
     "StagedValidator",
     "Validator",
     "crash_finding",
@@ -23,7 +26,7 @@ __all__ = [
     "number_ids",
 ]
 
-KINDS = ("pandera", "gx", "callable")
+KINDS = ("pandera", "gx", "callable", "dataframely", "pointblank")
 
 
 @runtime_checkable
@@ -63,6 +66,14 @@ class StagedValidator(Validator, Protocol):
         ...
 
 
+@runtime_checkable
+class LimitingValidator(Validator, Protocol):
+    """A validator that knows the numbers its checks declare; one without ``limits`` is taken to have none."""
+
+    @property
+    def limits(self) -> tuple[Limit, ...]: ...  # noqa: D102
+
+
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
     """What an adapter found out: findings, how many declared checks were evaluated, and whether the suite crashed."""
@@ -95,7 +106,7 @@ def judge(
     name, checks
         Of the validator.
     frame
-        What it judges; digests are taken of pandas frames only, and before any adapter touches the frame.
+        What it judges; digests are taken of pandas and polars frames, and before any adapter touches the frame.
     judges
         Yields judgements of growing detail.
     """
@@ -109,6 +120,8 @@ def judge(
     try:
         if isinstance(frame, pd.DataFrame):
             digests = frame_digests(frame)
+        elif is_polars(frame):
+            digests = polars_digests(frame)
         started = time.perf_counter()
         for judgement in judges(frame):
             seconds = time.perf_counter() - started
@@ -117,7 +130,9 @@ def judge(
                 verdict = dataclasses.replace(verdict, status=status)  # details explain a verdict, they do not lift it
             status = verdict.status
             yield verdict
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a suite raises is a verdict: errored
+    except BaseException as error:  # whatever a suite raises is a verdict, a panic of polars too: errored
+        if isinstance(error, KeyboardInterrupt | GeneratorExit) or type(error).__module__.startswith("_pytest."):
+            raise  # not of the suite: somebody stops us, a test runner at its limit among them
         if status is VerdictStatus.REJECTED:
             return  # the pass for details crashed; the verdict is out
         crash = Judgement(findings=(crash_finding(error),), ran=0, crashed=True)
@@ -162,8 +177,10 @@ def load_validator(
     Parameters
     ----------
     spec
-        ``pandera:module:attr`` (a DataFrameSchema or a DataFrameModel), ``gx:path/suite.json`` or
-        ``callable:module:attr`` (``f(frame)`` giving a bool, a mask of good rows, a frame of failing rows or findings).
+        ``pandera:module:attr`` (a DataFrameSchema or a DataFrameModel, of pandas or polars), ``gx:path/suite.json``,
+        ``dataframely:module:Schema`` (``:cast`` behind it where the team casts), ``pointblank:module:function``
+        (``f(frame)`` giving a Validate that has not run), ``pointblank:path.yaml`` or ``callable:module:attr``
+        (``f(frame)`` giving a bool, a mask of good rows, a frame of failing rows or findings).
     name
         Name in the experiment; the spec where it has none.
     roots
@@ -194,6 +211,10 @@ def load_validator(
         from pipechaos.validate.gx_validator import load_gx
 
         return load_gx(rest, name=name or spec, roots=places, imports=imports)
+    if kind == "pointblank" and rest.endswith((".yaml", ".yml")):
+        from pipechaos.validate.pointblank_validator import load_pointblank_yaml
+
+        return load_pointblank_yaml(rest, name=name or spec, roots=places, imports=imports)
     module, _, attr = rest.partition(":")
     if not module or not attr:
         raise ConfigError(f"validator {spec!r} is incomplete; write {kind}:module:attribute.")
@@ -201,6 +222,14 @@ def load_validator(
         from pipechaos.validate.pandera_validator import load_pandera
 
         return load_pandera(module, attr, name=name or spec, roots=places, imports=imports)
+    if kind == "dataframely":
+        from pipechaos.validate.dataframely_validator import load_dataframely
+
+        return load_dataframely(module, attr, name=name or spec, roots=places, imports=imports)
+    if kind == "pointblank":
+        from pipechaos.validate.pointblank_validator import load_pointblank
+
+        return load_pointblank(module, attr, name=name or spec, roots=places, imports=imports)
     from pipechaos.validate.callable_validator import load_callable
 
     return load_callable(module, attr, name=name or spec, roots=places, imports=imports)

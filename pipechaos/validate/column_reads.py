@@ -95,7 +95,7 @@ def _unwrap(function: Any) -> Iterator[tuple[FunctionType, Mapping[str, Any]]]:
 
 def _of_model(adapter: FunctionType) -> Any:
     """Check function a DataFrameModel wraps; pandera keeps it in a record inside a closure."""
-    if not adapter.__module__.startswith("pandera."):
+    if not (adapter.__module__ or "").startswith("pandera."):
         return None
     contents = (_content(c) for c in adapter.__closure__ or ())
     return next((c.check_fn for c in contents if callable(getattr(type(c), "to_check", None))), None)

@@ -18,6 +18,9 @@ from pipechaos.errors import MissingExtraError, ValidatorLoadError
 from pipechaos.validate.base import Judgement, judge
 from pipechaos.validate.gx_checks import declared_checks, gives_rows, subject_of
 from pipechaos.validate.gx_frame import nanosecond_times, twins_by_case
+from pipechaos.validate.gx_limits import declared_limits
+from pipechaos.validate.limits import Limit
+from pipechaos.validate.polars_frame import FrameKind
 from pipechaos.validate.suite_files import digest_files, files_of, import_under, resolve_file
 from pipechaos.validate.verdict import Check, Finding, FindingKind, Subject, Verdict
 
@@ -43,6 +46,8 @@ class GxValidator:
         Digest of the suite file and the modules imported for it.
     """
 
+    frame_kind = FrameKind.PANDAS
+
     def __init__(self, raw: Mapping[str, Any], *, name: str, suite_digest: str = "") -> None:
         self.name = name
         self.suite_digest = suite_digest
@@ -52,6 +57,7 @@ class GxValidator:
             dataclasses.replace(c, subject=subject_of(str(expectations[i].get("type")), _family(kept.get(i))))
             for i, c in enumerate(declared_checks(expectations))
         )
+        self.limits: tuple[Limit, ...] = declared_limits(expectations, self.checks, kept)
         self._kept = kept
         self._dtype_columns = {  # their dtype is compared with a spelling that has a unit, so the unit must stay
             column

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from pipechaos.validate.base import number_ids
+from pipechaos.validate.check_labels import cut, show
 from pipechaos.validate.column_reads import columns_read, counts_rows
 from pipechaos.validate.verdict import Check, Subject
 
 __all__ = ["Aspect", "Slot", "component_key", "declared_checks"]
-
-_LONGEST = 80
 
 
 class Aspect(Enum):
@@ -153,46 +151,54 @@ def _unique_sets(schema: Any) -> list[tuple[str, ...]]:
 
 def _subject_of(check: Any, part: Any) -> Subject:
     """Value or aggregate: what the check gives for a column without rows tells, a truth value or one per row."""
-    import pandas as pd
-
     if check.element_wise:
         return Subject.VALUE
     if check.groupby is not None:
         return Subject.AGGREGATE
-    output = _probe(check, pd.Series([], dtype=_dtype_of(part), name=part.name))
-    return Subject.AGGREGATE if _is_scalar(output) else Subject.VALUE
+    return Subject.AGGREGATE if _of_no_rows(check, part) is False else Subject.VALUE
 
 
 def _of_table_check(schema: Any, check: Any) -> tuple[tuple[str, ...], Subject]:
-    import pandas as pd
-
     names = [str(c) for c in schema.columns]
     columns = columns_read(check._check_fn, names, check._check_kwargs)
     if check.element_wise:
         return columns, Subject.VALUE
-    empty = pd.DataFrame({c: pd.Series([], dtype=_dtype_of(part)) for c, part in schema.columns.items()})
-    output = _probe(check, empty)
-    if output is None:
+    per_row = _of_no_rows(check, schema)
+    if per_row is None:
         return columns, Subject.VALUE if columns else Subject.TABLE
-    if not _is_scalar(output):
+    if per_row:
         return columns, Subject.VALUE
     if not columns:
         return (), Subject.ROW_COUNT if counts_rows(check._check_fn) else Subject.TABLE
     return columns, Subject.AGGREGATE
 
 
-def _probe(check: Any, empty: Any) -> Any:
-    """Output of a check for no rows, None when it cannot say; only the shape of the answer is of interest."""
+def _of_no_rows(check: Any, part: Any) -> bool | None:
+    """Whether a check answers for each row: what it gives for a column or table without rows. None: it cannot say."""
+    import pandas as pd
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return check(empty).check_output
+            if type(part).__module__.startswith("pandera.api.polars"):
+                return _of_no_polars_rows(check, part)
+            if hasattr(part, "columns"):
+                columns = {c: pd.Series([], dtype=_dtype_of(column)) for c, column in part.columns.items()}
+                output = check(pd.DataFrame(columns)).check_output
+            else:
+                output = check(pd.Series([], dtype=_dtype_of(part), name=part.name)).check_output
+            return None if output is None else hasattr(output, "index")
         except Exception:  # noqa: BLE001 - a check need not stand an empty frame; the run will tell
             return None
 
 
-def _is_scalar(output: Any) -> bool:
-    return output is not None and not hasattr(output, "index")
+def _of_no_polars_rows(check: Any, part: Any) -> bool:
+    import polars as pl
+
+    columns = part.columns if hasattr(part, "columns") else {part.name: part}
+    schema = {c: column.dtype.type if column.dtype is not None else pl.Null for c, column in columns.items()}
+    output = check(pl.LazyFrame(schema=schema), None if hasattr(part, "columns") else part.name).check_output
+    return bool(output.collect().height == 0)
 
 
 def _dtype_of(part: Any) -> Any:
@@ -206,29 +212,8 @@ def _dtype_of(part: Any) -> Any:
 
 def _label(check: Any) -> str:
     """Name of a check with its arguments, short, the same in every process."""
-    shown = []
-    for key, value in (check.statistics or {}).items():
-        if key in {"include_min", "include_max"}:
-            if value is not True:
-                shown.append(f"{key}={value}")
-        else:
-            shown.append(_show(value))
-    text = ", ".join(shown)
-    if len(text) > _LONGEST:
-        text = f"{text[: _LONGEST - 20]}... {hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"
+    statistics = (check.statistics or {}).items()
+    flags = {"include_min", "include_max"}
+    parts = [f"{k}={v}" if k in flags else show(v) for k, v in statistics if k not in flags or v is not True]
+    text = cut(", ".join(parts))
     return f"{check.name}({text})" if text else str(check.name)
-
-
-def _show(value: Any) -> str:
-    if isinstance(value, set | frozenset):
-        return "[" + ", ".join(sorted(_show(v) for v in value)) + "]"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_show(v) for v in value) + "]"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_show(k)}: {_show(v)}" for k, v in value.items()) + "}"
-    if callable(value):
-        return str(getattr(value, "__qualname__", type(value).__name__))
-    if isinstance(value, str | int | float | bool | None):
-        return repr(value)
-    text = str(value)
-    return type(value).__name__ if " at 0x" in text else text  # an address differs from process to process

@@ -12,18 +12,18 @@ import numpy.typing as npt
 from pipechaos.validate.pandera_checks import Aspect, Slot, component_key
 from pipechaos.validate.verdict import Check, Finding, FindingKind, Subject
 
-__all__ = ["finding_of", "merged", "tolerated"]
+__all__ = ["COMPONENT", "NAMED", "finding_of", "merged", "of_names", "subject_seen", "tolerated"]
 
 Rows = npt.NDArray[np.int64]
 
-_COMPONENT = {
+COMPONENT = {
     "SERIES_CONTAINS_NULLS": (Aspect.NOT_NULL, Subject.VALUE),
     "SERIES_CONTAINS_DUPLICATES": (Aspect.UNIQUE, Subject.UNIQUENESS),
     "WRONG_DATATYPE": (Aspect.DTYPE, Subject.DTYPE),
     "DATATYPE_COERCION": (Aspect.DTYPE, Subject.DTYPE),
     "INVALID_COLUMN_NAME": (Aspect.PRESENT, Subject.SCHEMA),
 }
-_NAMED = {  # the error is the table's, the column is in its failure case
+NAMED = {  # the error is the table's, the column is in its failure case
     "COLUMN_NOT_IN_DATAFRAME": Aspect.PRESENT,
     "ADD_MISSING_COLUMN_NO_DEFAULT": Aspect.PRESENT,
     "COLUMN_NOT_IN_SCHEMA": Aspect.STRICT,
@@ -49,8 +49,8 @@ def finding_of(error: Any, schema: Any, slots: Mapping[Slot, Check], frame: Any,
         The frame as pandera checked it: coerced, filled, parsed (``SchemaErrors.data``; single errors drop theirs).
     """
     code = error.reason_code.name if error.reason_code is not None else "INVALID_TYPE"
-    if code in _NAMED:
-        return _of_names(error, code, slots)
+    if code in NAMED:
+        return of_names(error, code, slots)
     if code == "DUPLICATES":
         return _of_unique_set(schema, slots, frame, parsed)
     column = getattr(error, "column_name", None)
@@ -59,7 +59,7 @@ def finding_of(error: Any, schema: Any, slots: Mapping[Slot, Check], frame: Any,
     key = None if of_table else component_key(schema, error.schema, column)
     if code in {"DATAFRAME_CHECK", "CHECK_ERROR"}:
         return _of_check(error, slots.get(Slot(key, Aspect.CHECK, error.check_index or 0)), column, frame)
-    aspect, subject = _COMPONENT.get(code, (None, Subject.TABLE))
+    aspect, subject = COMPONENT.get(code, (None, Subject.TABLE))
     declared = slots.get(Slot(key, aspect)) if aspect is not None else None
     rows = _rows(error.failure_cases, frame)
     if aspect is Aspect.UNIQUE:
@@ -93,7 +93,7 @@ def tolerated(declared: Check, result: Any, frame: Any) -> Finding:
         check=declared.id,
         columns=declared.columns,
         kind=FindingKind.TOLERATED,
-        subject=_subject(declared, per_row),
+        subject=subject_seen(declared, per_row),
         rows=_rows_of_output(result.check_output, frame) if per_row else None,
         message="warned only",
     )
@@ -121,12 +121,12 @@ def _of_check(error: Any, declared: Check | None, column: Any, frame: Any) -> Fi
         check=declared.id,
         columns=columns,
         kind=FindingKind.FAIL,
-        subject=_subject(declared, per_row),
+        subject=subject_seen(declared, per_row),
         rows=_rows_of_output(output, frame) if per_row else None,
     )
 
 
-def _subject(declared: Check, per_row: bool) -> Subject:
+def subject_seen(declared: Check, per_row: bool) -> Subject:
     """What a check looked at, now that it blamed rows or none; the guess made at load could be wrong."""
     if per_row and declared.subject in {Subject.AGGREGATE, Subject.TABLE, Subject.ROW_COUNT}:
         return Subject.VALUE
@@ -141,8 +141,9 @@ def _rows_of_output(output: Any, frame: Any) -> Rows | None:
     return _positions(output.index[bad.any(axis=1) if bad.ndim == 2 else bad], frame)
 
 
-def _of_names(error: Any, code: str, slots: Mapping[Slot, Check]) -> Finding:
-    aspect, cases = _NAMED[code], error.failure_cases
+def of_names(error: Any, code: str, slots: Mapping[Slot, Check]) -> Finding:
+    """Finding for an error of the table that names columns in its failure cases (``NAMED``)."""
+    aspect, cases = NAMED[code], error.failure_cases
     names = (cases,) if isinstance(cases, str) or not hasattr(cases, "__iter__") else tuple(cases)
     component = names[0] if aspect is Aspect.PRESENT else None
     declared = slots.get(Slot(component, aspect))

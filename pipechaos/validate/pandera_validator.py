@@ -9,13 +9,16 @@ from typing import Any
 
 from pipechaos.errors import MissingExtraError, ValidatorLoadError
 from pipechaos.validate.base import Judgement, crash_finding, judge
+from pipechaos.validate.limits import Limit
 from pipechaos.validate.pandera_checks import Aspect, Slot, declared_checks
 from pipechaos.validate.pandera_findings import finding_of, merged, tolerated
+from pipechaos.validate.pandera_limits import declared_limits
+from pipechaos.validate.polars_frame import FrameKind
 from pipechaos.validate.repairs import repairs
 from pipechaos.validate.suite_files import digest_files, files_of, import_attr, import_under
 from pipechaos.validate.verdict import Check, Finding, FindingKind, Subject, Verdict
 
-__all__ = ["PanderaValidator", "load_pandera"]
+__all__ = ["PanderaValidator", "is_polars_schema", "load_pandera"]
 
 
 class PanderaValidator:
@@ -31,12 +34,15 @@ class PanderaValidator:
         Digest of the files the schema was loaded from.
     """
 
+    frame_kind = FrameKind.PANDAS
+
     def __init__(self, schema: Any, *, name: str, suite_digest: str = "") -> None:
         self.name = name
         self.suite_digest = suite_digest
         self._schema: Any = schema.to_schema() if hasattr(schema, "to_schema") else schema
         self._slots = declared_checks(self._schema)
         self.checks: tuple[Check, ...] = tuple(self._slots.values())
+        self.limits: tuple[Limit, ...] = declared_limits(self._schema, self._slots)
 
     def run(self, frame: Any) -> Verdict:
         """Judge a frame; rows of findings are positions."""
@@ -50,15 +56,21 @@ class PanderaValidator:
         if not config.validation_enabled:  # the environment switched it off: it judges nothing in production either
             yield Judgement(findings=(crash_finding(_SWITCHED_OFF, "<validation disabled>"),), ran=0)
             return
-        findings, ran = self._validate(frame), len(self.checks)
-        if config.validation_depth is not ValidationDepth.SCHEMA_AND_DATA:
-            schema_only = config.validation_depth is ValidationDepth.SCHEMA_ONLY
+        findings, ran, level = self._validate(frame), len(self.checks), self._depth(frame)
+        if level is not ValidationDepth.SCHEMA_AND_DATA:
+            schema_only = level is ValidationDepth.SCHEMA_ONLY
             ran = sum(slot.aspect in (_SCHEMA_SCOPE if schema_only else _DATA_SCOPE) for slot in self._slots)
             if ran < len(self.checks):
                 missing = len(self.checks) - ran
-                depth = f"validation depth is {config.validation_depth.name}: {missing} checks did not run"
+                depth = f"validation depth is {level.name}: {missing} checks did not run"
                 findings += (crash_finding(depth, "<validation depth>"),)
         yield Judgement(findings=findings, ran=ran)
+
+    def _depth(self, frame: Any) -> Any:
+        """What pandera looks at of a frame: its schema, its data, or both."""
+        from pandera.config import get_config_context
+
+        return get_config_context().validation_depth
 
     def _validate(self, frame: Any) -> tuple[Finding, ...]:
         from pandera.errors import SchemaError, SchemaErrors, SchemaWarning
@@ -133,6 +145,13 @@ def _again(check: Any, out: Any, column: Any) -> Any:
         return None
 
 
+def is_polars_schema(found: Any) -> bool:
+    """Whether something is a schema or model of ``pandera.polars``; nothing is imported to find out."""
+    kind = found if isinstance(found, type) else type(found)
+    wanted = ("DataFrameModel",) if isinstance(found, type) else ("DataFrameSchema",)
+    return any(c.__module__.startswith("pandera.api.polars.") and c.__name__ in wanted for c in kind.__mro__)
+
+
 def load_pandera(
     module: str, attr: str, *, name: str, roots: Sequence[Path], imports: Sequence[str] = ()
 ) -> PanderaValidator:
@@ -141,7 +160,7 @@ def load_pandera(
     Raises
     ------
     ValidatorLoadError
-        The module or attribute is missing, or is no schema for pandas.
+        The module or attribute is missing, or is no schema for pandas or polars.
     MissingExtraError
         pandera is not installed.
     """
@@ -151,13 +170,20 @@ def load_pandera(
         raise MissingExtraError("pandera", "pandera") from error
     modules = [import_under(m, roots) for m in imports]
     found, loaded = import_attr(module, attr, roots)
-    is_model = isinstance(found, type) and issubclass(found, pa.DataFrameModel)
-    if not is_model and not isinstance(found, pa.DataFrameSchema):
+    made: type[PanderaValidator] = PanderaValidator
+    if is_polars_schema(found):
+        from pipechaos.validate.pandera_polars import PanderaPolarsValidator
+
+        made = PanderaPolarsValidator
+    elif not isinstance(found, pa.DataFrameSchema) and not (
+        isinstance(found, type) and issubclass(found, pa.DataFrameModel)
+    ):
         raise ValidatorLoadError(
-            f"{module}:{attr} is a {type(found).__name__}; expected a pandera.pandas DataFrameSchema or DataFrameModel."
+            f"{module}:{attr} is a {type(found).__name__}; expected a DataFrameSchema or DataFrameModel of "
+            "pandera.pandas or pandera.polars."
         )
     digest = digest_files(files_of([loaded, *modules], roots), roots)
     try:
-        return PanderaValidator(found, name=name, suite_digest=digest)
+        return made(found, name=name, suite_digest=digest)
     except Exception as error:
         raise ValidatorLoadError(f"{module}:{attr} cannot be read: {type(error).__name__}: {error}") from error

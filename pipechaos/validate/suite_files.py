@@ -15,12 +15,20 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
-from pipechaos.errors import ValidatorLoadError
+from pipechaos.errors import MissingExtraError, ValidatorLoadError
 
 __all__ = ["digest_files", "files_of", "import_attr", "import_under", "resolve_file"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _LIBRARIES = tuple({Path(p).resolve() for k, p in sysconfig.get_paths().items() if "lib" in k or "stdlib" in k})
+
+_EXTRAS = {  # libraries that suites are written with, by the extra that brings them
+    "pandera": "pandera",
+    "great_expectations": "gx",
+    "polars": "polars",
+    "dataframely": "dataframely",
+    "pointblank": "pointblank",
+}
 
 _opened: dict[Path, set[Path]] = {}  # module file -> files its body opened while it was imported
 _watch = threading.local()
@@ -57,6 +65,9 @@ def import_under(module: str, roots: Sequence[Path]) -> ModuleType:
         with _watching(roots):
             loaded = importlib.import_module(module)
     except Exception as error:
+        missing = (getattr(error, "name", None) or "").partition(".")[0] if isinstance(error, ImportError) else ""
+        if missing in _EXTRAS and importlib.util.find_spec(missing) is None:
+            raise MissingExtraError(missing, _EXTRAS[missing]) from error
         raise ValidatorLoadError(f"cannot import {module!r}: {type(error).__name__}: {error}") from error
     except SystemExit as error:  # great_expectations does that when a library of Spark is missing
         raise ValidatorLoadError(f"importing {module!r} ended the interpreter: SystemExit({error.code})") from error

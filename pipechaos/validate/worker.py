@@ -27,6 +27,7 @@ from typing import IO
 
 from pipechaos.errors import CannotRunError, PipechaosError, UnknownNameError, ValidatorLoadError
 from pipechaos.validate.base import crash_finding
+from pipechaos.validate.limits import Limit
 from pipechaos.validate.verdict import Check, Verdict, VerdictStatus
 
 __all__ = ["Description", "Done", "Failure", "Ready", "Request", "Stage", "ValidatorSpec", "Worker", "WorkerSpec"]
@@ -36,11 +37,18 @@ _TICK = 0.5  # seconds between looks at a silent child: a grandchild may hold it
 
 @dataclass(frozen=True, kw_only=True)
 class ValidatorSpec:
-    """A validator to load: see ``load_validator``."""
+    """A validator to load: see ``load_validator``.
+
+    Attributes
+    ----------
+    loader
+        Reader of this validator alone, in place of the worker's.
+    """
 
     name: str
     spec: str
     imports: tuple[str, ...] = ()
+    loader: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +62,8 @@ class WorkerSpec:
     roots
         Directories that code and suites may come from.
     loader
-        ``module:function`` of the team's own reader, ``f(path) -> frame``; None for ``pandas.read_parquet``.
+        ``module:function`` of the team's own reader, ``f(path) -> frame``; None for ``pandas.read_parquet``, or
+        ``polars.read_parquet`` where a validator judges polars frames.
     """
 
     validators: tuple[ValidatorSpec, ...]
@@ -64,10 +73,11 @@ class WorkerSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """What a validator is made of."""
+    """What a validator is made of; ``limits`` are the numbers that its checks declare, as far as they can be read."""
 
     checks: tuple[Check, ...]
     suite_digest: str
+    limits: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +185,7 @@ class Worker:
         self._described = dict(answer.described)
 
     def describe(self) -> Mapping[str, Description]:
-        """Checks and suite digest of each validator; starts the process if need be."""
+        """Checks, limits and suite digest of each validator; starts the process if need be."""
         if self._described is None:
             self.start()
         assert self._described is not None  # noqa: S101 - start() set it or raised

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pipechaos.errors import PipechaosError, ValidatorLoadError
-from pipechaos.validate.base import StagedValidator, Validator, crash_finding, load_validator
+from pipechaos.validate.base import LimitingValidator, StagedValidator, Validator, crash_finding, load_validator
+from pipechaos.validate.polars_frame import FrameKind, kind_of, settled, suited
 from pipechaos.validate.verdict import Verdict, VerdictStatus
 from pipechaos.validate.worker import Description, Done, Failure, Ready, Request, Stage, WorkerSpec
 
@@ -39,27 +40,38 @@ def main(descriptor: int, scratch: str) -> None:
     connection = Connection(descriptor)
     spec: WorkerSpec = connection.recv()
     try:
-        validators, reader = _load(spec)
+        validators, readers = _load(spec)
     except PipechaosError as error:
         connection.send(Failure(error=_portable(error)))
         return
     except (Exception, SystemExit) as error:  # noqa: BLE001 - reported to the parent, which raises it
         connection.send(Failure(error=ValidatorLoadError(f"{type(error).__name__}: {error}")))
         return
-    described = {n: Description(checks=v.checks, suite_digest=v.suite_digest) for n, v in validators.items()}
-    connection.send(Ready(described=described))
+    connection.send(Ready(described={n: _describe(v) for n, v in validators.items()}))
     while True:
         try:
             request: Request = connection.recv()
         except EOFError:
             return
-        _serve(connection, validators[request.validator], request, reader)
+        _serve(connection, validators[request.validator], request, readers[request.validator])
 
 
-def _load(spec: WorkerSpec) -> tuple[dict[str, Validator], Reader | None]:
+def _describe(validator: Validator) -> Description:
+    limits = validator.limits if isinstance(validator, LimitingValidator) else ()
+    return Description(checks=validator.checks, suite_digest=validator.suite_digest, limits=limits)
+
+
+def _load(spec: WorkerSpec) -> tuple[dict[str, Validator], dict[str, Reader | None]]:
     roots = [Path(r) for r in spec.roots]
     validators = {v.name: load_validator(v.spec, name=v.name, roots=roots, imports=v.imports) for v in spec.validators}
-    return validators, None if spec.loader is None else _load_reader(spec.loader, roots)
+    loaders = {v.name: v.loader or spec.loader for v in spec.validators}
+    return validators, {n: _reader_of(kind_of(v), loaders[n], roots) for n, v in validators.items()}
+
+
+def _reader_of(kind: FrameKind, loader: str | None, roots: list[Path]) -> Reader | None:
+    if loader is None:
+        return _load_reader("polars:read_parquet", roots) if kind is FrameKind.POLARS else None
+    return _load_reader(loader, roots)
 
 
 def _load_reader(loader: str, roots: list[Path]) -> Reader:
@@ -68,7 +80,7 @@ def _load_reader(loader: str, roots: list[Path]) -> Reader:
     module, _, attr = loader.partition(":")
     if not module or not attr:
         raise ValidatorLoadError(f"loader {loader!r} is incomplete; write module:function.")
-    if module == "pandas":  # the one reader that everybody has
+    if module in {"pandas", "polars"}:  # readers that need no code of the team's
         reader = getattr(importlib.import_module(module), attr, None)
     else:
         reader, _ = import_attr(module, attr, [r.resolve() for r in roots])
@@ -80,7 +92,7 @@ def _load_reader(loader: str, roots: list[Path]) -> Reader:
 def _serve(connection: Connection, validator: Validator, request: Request, reader: Reader | None) -> None:
     """Read the batch afresh (a validator that writes into its frame must not reach the next) and judge it."""
     try:
-        frame = _frame(request.payload, reader)
+        frame = suited(_frame(request.payload, reader), kind_of(validator))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the team's loader is as free to fail as its suite
         connection.send(Stage(verdict=_unread(validator, error)))
     else:
@@ -107,7 +119,7 @@ def _frame(payload: bytes | str, reader: Reader | None) -> Any:
     from pipechaos.batch.frame import to_pandas
 
     if isinstance(payload, str):
-        return reader(Path(payload)) if reader is not None else to_pandas(pq.read_table(payload))
+        return settled(reader(Path(payload))) if reader is not None else to_pandas(pq.read_table(payload))
     table = pa.ipc.open_stream(payload).read_all()
     if reader is None:
         return to_pandas(table)
@@ -115,7 +127,7 @@ def _frame(payload: bytes | str, reader: Reader | None) -> Any:
     try:
         path = directory / "batch.parquet"
         pq.write_table(table, path)
-        return reader(path)
+        return settled(reader(path))
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
