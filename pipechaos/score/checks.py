@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipechaos.score.rates import counted
 from pipechaos.score.records import FindingRef, Outcome, Review, Trial, TrialKind, Why
 from pipechaos.validate.verdict import Check, FindingKind
 
-__all__ = ["CheckScore", "check_ledger"]
+__all__ = ["CheckScore", "check_ledger", "false_alarms", "killers"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,20 +63,9 @@ def check_ledger(trials: Iterable[Trial], validator: str, checks: Sequence[Check
         Every check the suite file declares.
     """
     mine = [t for t in trials if t.validator == validator]
-    killers: dict[str, set[str]] = {}
-    direct: dict[str, set[str]] = {}
-    for trial in counted(mine):
-        if trial.outcome is Outcome.TP:
-            for finding in trial.findings:
-                if finding.why is not None:
-                    killers.setdefault(trial.weakness_id, set()).add(finding.check)
-                    if finding.why is Why.DIRECT:
-                        direct.setdefault(finding.check, set()).add(trial.weakness_id)
-    alarms = {
-        t.batch: {f.check for f in t.findings if f.kind is FindingKind.FAIL}
-        for t in mine
-        if t.kind is TrialKind.NATURAL and t.outcome is Outcome.FP and t.review is not Review.TRUE and not t.flaky
-    }
+    who = killers(mine)
+    direct = killers(mine, direct=True)
+    alarms = list(false_alarms(mine).values())
     spoke: dict[str, FindingRef] = {}
     for trial in mine:
         if trial.kind in (TrialKind.FAULT, TrialKind.NATURAL):
@@ -85,29 +74,60 @@ def check_ledger(trials: Iterable[Trial], validator: str, checks: Sequence[Check
     known = {c.id for c in checks}
     rows = [(c.id, c.columns, c.subject.value, True) for c in checks]
     rows += [(n, spoke[n].columns, spoke[n].subject.value, False) for n in sorted(spoke) if n not in known]
-    return tuple(
-        _score(row, killers, direct.get(row[0], set()), list(alarms.values()), row[0] in spoke) for row in rows
-    )
+    return tuple(_score(row, who, direct, alarms, row[0] in spoke) for row in rows)
+
+
+def killers(trials: Iterable[Trial], *, direct: bool = False) -> dict[str, frozenset[str]]:
+    """Checks that catch each weakness of one validator by a new finding: the check x weakness matrix.
+
+    Parameters
+    ----------
+    trials
+        Of one validator; those that stand in the headline rates count.
+    direct
+        Only findings that met what really changed.
+
+    Returns
+    -------
+    dict
+        By weakness. One that was caught by an error alone is not in it: no check is credited with it.
+    """
+    found: dict[str, set[str]] = {}
+    for trial in counted(trials):
+        if trial.outcome is Outcome.TP:
+            for finding in trial.findings:
+                if finding.why is Why.DIRECT or (finding.why is not None and not direct):
+                    found.setdefault(trial.weakness_id, set()).add(finding.check)
+    return {weakness: frozenset(found[weakness]) for weakness in sorted(found)}
+
+
+def false_alarms(trials: Iterable[Trial]) -> dict[str, frozenset[str]]:
+    """Checks that took part in rejecting each natural control, by batch; truly bad and flaky ones left out."""
+    return {
+        t.batch: frozenset(f.check for f in t.findings if f.kind is FindingKind.FAIL)
+        for t in trials
+        if t.kind is TrialKind.NATURAL and t.outcome is Outcome.FP and t.review is not Review.TRUE and not t.flaky
+    }
 
 
 def _score(
     row: tuple[str, tuple[str, ...], str, bool],
-    killers: dict[str, set[str]],
-    direct: set[str],
-    alarms: list[set[str]],
+    caught_by: Mapping[str, frozenset[str]],
+    direct: Mapping[str, frozenset[str]],
+    alarms: Sequence[frozenset[str]],
     fired: bool,
 ) -> CheckScore:
     name, columns, subject, declared = row
-    alone = tuple(sorted(w for w, who in killers.items() if who == {name}))
+    alone = tuple(w for w, who in caught_by.items() if who == {name})
     false = sum(name in a for a in alarms)
     return CheckScore(
         check=name,
         columns=columns,
         subject=subject,
         declared=declared,
-        kills=sum(name in who for who in killers.values()),
+        kills=sum(name in who for who in caught_by.values()),
         unique_kills=len(alone),
-        direct_kills=len(direct),
+        direct_kills=sum(name in who for who in direct.values()),
         fired=fired,
         false_alarms=false,
         false_alarm_share=false / len(alarms) if alarms else math.nan,

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pipechaos.score.baseline import BaselineEntry, BaselineResult
 from pipechaos.score.gates import GateResult
 from pipechaos.score.rates import FaultRates
 from pipechaos.score.records import Rate, jsonable
@@ -40,6 +41,7 @@ def document(card: Scorecard) -> dict[str, Any]:
         "validators": [_validator(v) for v in card.validators],
         "stack": None if card.stack is None else _validator(card.stack),
         "gates": [_gate(g) for g in card.gates],
+        "baseline": None if card.baseline is None else _baseline(card.baseline),
         "reproducible": {"same_bytes": not card.voids, "voided_by": list(card.voids)},
         "runtime": jsonable(card.runtime),
     }
@@ -85,6 +87,7 @@ def _validator(v: ValidatorScore) -> dict[str, Any]:
             _explained(jsonable(s), {"false_alarm_share": s.false_alarm_share}, "no control was rejected")
             for s in v.checks
         ],
+        "worth": None if v.worth is None else jsonable(v.worth) | {"dominator_fnr": _rate(v.worth.dominator_fnr)},
     }
 
 
@@ -117,6 +120,17 @@ def _rows(rows: RowScores) -> dict[str, Any]:
 def _explained(plain: dict[str, Any], values: Mapping[str, float], reason: str) -> dict[str, Any]:
     undefined = any(math.isnan(v) for v in values.values())
     return plain | {"reason": reason if undefined else None}
+
+
+def _baseline(result: BaselineResult) -> dict[str, Any]:
+    return {"file": result.file, "failed": result.failed, "entries": [_entry(e) for e in result.entries]}
+
+
+def _entry(entry: BaselineEntry) -> dict[str, Any]:
+    plain: dict[str, Any] = jsonable(entry)
+    if entry.accepted is not None and entry.accepted.expires is not None:
+        plain["accepted"]["expires"] = entry.accepted.expires.isoformat()
+    return plain
 
 
 def _gate(result: GateResult) -> dict[str, Any]:

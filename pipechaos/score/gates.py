@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from pipechaos.errors import ConfigError
+from pipechaos.errors import ConfigError, suggest
 from pipechaos.score.intervals import clopper_pearson, most_effective_n
 from pipechaos.score.rates import FEW_CLUSTERS, RHO, control_rates, fault_rates
 from pipechaos.score.records import Rate, Trial, TrialKind
@@ -63,6 +64,9 @@ class Gate:
         Only for this one; None for each validator by itself.
     family, fault, column
         Only faulty trials of these.
+    weakness
+        Only this one, by its id or the unique beginning of it. A weakness belongs to one validator: the gate covers
+        that one alone.
     max_error
         Error rate above which the gate is inconclusive; 0.05 on faults and 0 on controls by default.
 
@@ -78,16 +82,27 @@ class Gate:
     family: str | None = None
     fault: str | None = None
     column: str | None = None
+    weakness: str | None = None
     max_error: float | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("limit", self.limit), ("max_error", self.max_error)):
             if value is not None and not 0 <= value <= 1:
                 raise ConfigError(f"{name} {value} of a gate on {self.metric.value} is outside [0, 1]: it is a share")
-        if self.metric.on_controls and (self.family or self.fault or self.column):
+        empty = [name for name, value in self.filters.items() if not value]
+        if empty:
+            raise ConfigError(f"{empty[0]} of a gate on {self.metric.value} is empty: name one, or leave it out")
+        if self.metric.on_controls and self.filters:
             raise ConfigError(
-                f"a gate on {self.metric.value} is about controls: it takes no family, fault or column; leave them out"
+                f"a gate on {self.metric.value} is about controls: it takes no family, fault, column or weakness; "
+                "leave them out"
             )
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """What it is narrowed to, by the name of the filter."""
+        given = {"family": self.family, "fault": self.fault, "column": self.column, "weakness": self.weakness}
+        return {name: value for name, value in given.items() if value is not None}
 
     @property
     def allowed_error(self) -> float:
@@ -102,6 +117,7 @@ class Gate:
             (self.family is None or trial.family == self.family)
             and (self.fault is None or trial.fault == self.fault)
             and (self.column is None or self.column in trial.columns)
+            and (self.weakness is None or trial.weakness_id.startswith(self.weakness))
         )
 
 
@@ -151,13 +167,33 @@ def evaluate(
     Raises
     ------
     ConfigError
-        The gate names a validator that is not there.
+        The gate names a validator that is not there, a weakness of another one, or more than one weakness.
     """
     if gate.validator is not None and gate.validator not in validators:
         raise ConfigError(f"a gate names validator {gate.validator!r}; there are: {', '.join(validators) or 'none'}")
     everything = list(trials)
-    names = validators if gate.validator is None else (gate.validator,)
+    names = _owners(gate, everything) or (validators if gate.validator is None else (gate.validator,))
     return tuple(_decide(gate, name, [t for t in everything if t.validator == name], rho) for name in names)
+
+
+def _owners(gate: Gate, trials: Iterable[Trial]) -> tuple[str, ...]:
+    """The validator that the gate's weakness belongs to; nothing where no weakness is named, or it was not tried."""
+    if gate.weakness is None:
+        return ()
+    faulty = (t for t in trials if t.kind is TrialKind.FAULT and t.weakness_id.startswith(gate.weakness))
+    found = dict(sorted({t.weakness_id: t.validator for t in faulty}.items()))
+    if len(found) > 1:
+        some = ", ".join(list(found)[:4])
+        raise ConfigError(
+            f"a gate names weakness {gate.weakness!r}, and {len(found)} begin so: give more of the id ({some})"
+        )
+    owners = tuple(found.values())
+    if owners and gate.validator not in (None, *owners):
+        raise ConfigError(
+            f"a gate names weakness {gate.weakness!r} and validator {gate.validator!r}, "
+            f"but it is one of {owners[0]!r}: leave the validator out"
+        )
+    return owners
 
 
 def _decide(gate: Gate, validator: str, trials: list[Trial], rho: float) -> GateResult:
@@ -176,6 +212,8 @@ def _decide(gate: Gate, validator: str, trials: list[Trial], rho: float) -> Gate
         )
     if math.isnan(rate.upper) or rate.few_batches:
         more = more_batches(rate, gate.limit, rho)
+        if not rate.trials and (absent := _absent(gate, trials)):
+            return result(GateVerdict.INCONCLUSIVE, absent, None if gate.filters else more)
         why = rate.reason or f"only {rate.clusters} clusters, {FEW_CLUSTERS} are needed"
         return result(GateVerdict.INCONCLUSIVE, why, more)
     if rate.upper <= gate.limit:
@@ -186,6 +224,29 @@ def _decide(gate: Gate, validator: str, trials: list[Trial], rho: float) -> Gate
     return result(
         GateVerdict.INCONCLUSIVE, f"between {rate.lower:.2%} and {rate.upper:.2%}, allowed {gate.limit:.2%}", more
     )
+
+
+def _absent(gate: Gate, trials: Sequence[Trial]) -> str:
+    """Why a gate has no trial to look at; empty where it is about controls."""
+    if gate.metric.on_controls:
+        return ""
+    faulty = [t for t in trials if t.kind is TrialKind.FAULT]
+    within = [t for t in faulty if gate.takes(t)]
+    if within:
+        outcomes = Counter("subnatural" if t.subnatural else t.outcome.value for t in within)
+        ended = ", ".join(f"{n} {what}" for what, n in sorted(outcomes.items()))
+        return f"none of its {len(within)} trials counts ({ended}): it judged nothing"
+    if not gate.filters:
+        return "no faulty trial: it judged nothing"
+    asked = " and ".join(f"{name} {value}" for name, value in gate.filters.items())
+    return f"this run tried nothing on {asked}: it judged nothing{_near(gate, faulty)}"
+
+
+def _near(gate: Gate, faulty: Sequence[Trial]) -> str:
+    """The column that a gate may have meant, where it names one that was never broken."""
+    tried = {c for t in faulty for c in t.columns}
+    near = suggest(gate.column, tried) if gate.column is not None and gate.column not in tried else None
+    return f"; did you mean column {near!r}?" if near else ""
 
 
 def _look(gate: Gate, trials: list[Trial], rho: float) -> tuple[Rate, Rate | None, int]:
@@ -246,7 +307,12 @@ def more_batches(rate: Rate, limit: float, rho: float = RHO) -> int | None:
 
 
 def exit_code(
-    gates: Iterable[GateResult] = (), *, usage: bool = False, could_not_run: bool = False, blind: bool = False
+    gates: Iterable[GateResult] = (),
+    *,
+    usage: bool = False,
+    could_not_run: bool = False,
+    blind: bool = False,
+    baseline: bool = False,
 ) -> ExitCode:
     """Exit code of a run, the first that holds: 2, 3, 1, 4, 0.
 
@@ -260,6 +326,8 @@ def exit_code(
         The machinery failed, an injection among it.
     blind
         A validator is blind.
+    baseline
+        A survivor is new, or a line of the baseline is expired or stale: it fails like a gate.
 
     Examples
     --------
@@ -271,7 +339,7 @@ def exit_code(
         return ExitCode.USAGE
     if could_not_run or blind:
         return ExitCode.COULD_NOT_RUN
-    if GateVerdict.FAIL in verdicts:
+    if GateVerdict.FAIL in verdicts or baseline:
         return ExitCode.GATE_FAILED
     if GateVerdict.INCONCLUSIVE in verdicts:
         return ExitCode.INCONCLUSIVE

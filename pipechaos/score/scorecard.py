@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipechaos.score.baseline import BaselineResult
 from pipechaos.score.checks import CheckScore, check_ledger
 from pipechaos.score.floor import Floor, floors
 from pipechaos.score.gates import ExitCode, Gate, GateResult, evaluate, exit_code
@@ -23,6 +24,7 @@ from pipechaos.score.records import ErrorCause, FindingRef, Outcome, Review, Tri
 from pipechaos.score.stack import STACK, stacked
 from pipechaos.score.survivors import Survivor, subnatural_survivors, survivors
 from pipechaos.score.truth import RowScores
+from pipechaos.score.worth import SuiteWorth, suite_worth
 from pipechaos.validate.verdict import Check, FindingKind, VerdictStatus
 
 __all__ = ["SCHEMA", "About", "Alarm", "Canary", "Scorecard", "ValidatorInfo", "ValidatorScore", "build"]
@@ -150,6 +152,8 @@ class ValidatorScore:
         One by one; alarms are natural and benign controls that were not accepted.
     checks
         Check ledger.
+    worth
+        What those checks are worth together; None for the stack.
     """
 
     name: str
@@ -168,6 +172,7 @@ class ValidatorScore:
     canaries: tuple[Canary, ...]
     alarms: tuple[Alarm, ...]
     checks: tuple[CheckScore, ...]
+    worth: SuiteWorth | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +195,8 @@ class Scorecard:
         Why the run is not the same every time.
     runtime
         Times, host, durations: the only part that differs between equal runs.
+    baseline
+        Survivors held against those a team accepted; None without a baseline.
     """
 
     about: About
@@ -199,6 +206,7 @@ class Scorecard:
     injection_errors: int
     voids: tuple[str, ...]
     runtime: Mapping[str, Any] = field(default_factory=dict)
+    baseline: BaselineResult | None = None
 
     @property
     def blind(self) -> tuple[str, ...]:
@@ -208,7 +216,12 @@ class Scorecard:
     @property
     def exit_code(self) -> ExitCode:
         """Exit code of the run."""
-        return exit_code(self.gates, could_not_run=self.injection_errors > 0, blind=bool(self.blind))
+        return exit_code(
+            self.gates,
+            could_not_run=self.injection_errors > 0,
+            blind=bool(self.blind),
+            baseline=self.baseline is not None and self.baseline.failed,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON value; see ``docs/scorecard.md``."""
@@ -227,6 +240,7 @@ def build(
     about: About,
     validators: Sequence[ValidatorInfo],
     gates: Sequence[Gate] = (),
+    baseline: BaselineResult | None = None,
     runtime: Mapping[str, Any] | None = None,
 ) -> Scorecard:
     """Score a run.
@@ -241,6 +255,8 @@ def build(
         In the experiment's order.
     gates
         Limits to decide on.
+    baseline
+        The same trials held against a baseline, from ``baseline.against``.
     runtime
         Times and host; medians of seconds per validator are added.
     """
@@ -262,6 +278,7 @@ def build(
         injection_errors=len(failed),
         voids=tuple(voids),
         runtime=dict(runtime or {}) | {"validators": _seconds(everything)},
+        baseline=baseline,
     )
 
 
@@ -291,6 +308,7 @@ def _score(trials: Sequence[Trial], name: str, info: ValidatorInfo | None, rho: 
         canaries=tuple(_canary(t) for t in mine if t.kind is TrialKind.CANARY),
         alarms=_alarms(mine),
         checks=() if info is None else check_ledger(mine, name, info.checks),
+        worth=None if info is None else suite_worth(mine, name, info.checks, rho),
     )
 
 

@@ -1,5 +1,7 @@
 """SCORING.md section 5: gates decide on the bound, and say what is missing."""
 
+import dataclasses
+
 import pytest
 
 from pipechaos.errors import ConfigError
@@ -115,6 +117,75 @@ def test_filters_choose_trials():
     assert decide(Metric.FNR, 0.1, trials, column="y").verdict is FAIL
     assert decide(Metric.FNR, 0.1, trials, column="nowhere").verdict is OPEN
     assert decide(Metric.FNR, 0.1, trials + faulty(9, fault="g", flaky=True), fault="f").verdict is PASS
+
+
+WEAK = faulty(59, weakness_id="aa01") + faulty(59, missed=59, weakness_id="ab02")
+
+
+def test_a_gate_on_one_weakness_takes_its_id_or_the_beginning():
+    for name in ("aa01", "aa"):
+        found = decide(Metric.FNR, 0.1, WEAK, weakness=name)
+        assert (found.verdict, found.rate.trials) == (PASS, 59)
+    assert decide(Metric.FNR, 0.1, WEAK, weakness="ab").verdict is FAIL
+    assert decide(Metric.FNR, 0.1, WEAK, weakness="ab", column="y").verdict is OPEN
+    with pytest.raises(ConfigError, match="2 begin so: give more of the id"):
+        decide(Metric.FNR, 0.1, WEAK, weakness="a")
+    # the beginning of a canary's id is nobody's weakness
+    canary = [Trial(trial_id="k", kind=TrialKind.CANARY, validator="v", batch="d", outcome=Outcome.ALARM)]
+    canary = [dataclasses.replace(t, weakness_id="aa77") for t in canary]
+    assert decide(Metric.FNR, 0.1, WEAK + canary, weakness="aa").verdict is PASS
+
+
+def test_a_weakness_belongs_to_one_validator():
+    other = [dataclasses.replace(t, validator="w") for t in faulty(59, missed=59, weakness_id="cc03")]
+    (found,) = evaluate(Gate(metric=Metric.FNR, limit=0.1, weakness="cc"), WEAK + other, ["v", "w"])
+    assert (found.validator, found.verdict) == ("w", FAIL)
+    with pytest.raises(ConfigError, match="it is one of 'w'"):
+        evaluate(Gate(metric=Metric.FNR, limit=0.1, weakness="cc", validator="v"), WEAK + other, ["v", "w"])
+
+
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        ({"weakness": "ffff"}, "this run tried nothing on weakness ffff"),
+        ({"fault": "value.scale"}, "this run tried nothing on fault value.scale"),
+        ({"family": "text"}, "this run tried nothing on family text"),
+        (
+            {"column": "air_tmie"},
+            "this run tried nothing on column air_tmie: it judged nothing; did you mean column 'air_t",
+        ),
+        ({"fault": "f", "column": "y"}, "this run tried nothing on fault f and column y"),
+    ],
+)
+@pytest.mark.parametrize("metric", [Metric.FNR, Metric.STRICT_FNR, Metric.ESCAPE, Metric.ERROR])
+def test_a_gate_that_matches_nothing_never_passes(metric, only, said):
+    found = decide(metric, 1.0, faulty(59, columns=("air_time",)), **only)
+    assert found.verdict is OPEN
+    assert said in found.reason
+    assert found.more_batches is None  # more batches would bring no more of it
+
+
+def test_a_gate_whose_trials_all_fell_out_says_where_they_went():
+    lost = [dataclasses.replace(t, outcome=Outcome.NOOP) for t in faulty(20)]
+    lost += [dataclasses.replace(t, outcome=Outcome.BASE_BAD, trial_id=f"b{t.batch}") for t in faulty(5)]
+    lost += faulty(3, weakness_id="s", missed=3, subnatural=True)
+    found = decide(Metric.FNR, 1.0, lost, fault="f")
+    assert found.verdict is OPEN
+    assert "none of its 28 trials counts (5 base_bad, 20 noop, 3 subnatural)" in found.reason
+
+
+def test_no_control_is_no_pass():
+    for metric in (Metric.FPR, Metric.BENIGN):
+        found = decide(metric, 1.0, faulty(59))
+        assert (found.verdict, found.reason) == (OPEN, "no trials")
+
+
+@pytest.mark.parametrize("name", ["family", "fault", "column", "weakness"])
+def test_an_empty_filter_is_a_slip(name):
+    with pytest.raises(ConfigError, match=f"{name} of a gate on fnr is empty"):
+        Gate(metric=Metric.FNR, limit=0.1, **{name: ""})
+    with pytest.raises(ConfigError, match="about controls"):
+        Gate(metric=Metric.BENIGN, limit=0.1, **{name: "x"})
 
 
 def test_benign_has_a_gate_of_its_own():
