@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from pipechaos.batch.textfile import write_text
 from pipechaos.errors import ConfigError, suggest
 from pipechaos.score.baseline import Accepted, Baseline
 
@@ -111,15 +111,10 @@ def read_baseline(path: str | Path) -> Baseline:
 
 def write_baseline(path: str | Path, accepted: Iterable[Accepted]) -> None:
     """Write a baseline through a temporary name: a reader sees the old file or the new one."""
-    file = Path(path)
-    waiting = file.with_name(f".{file.name}.{os.getpid()}.new")
     try:
-        waiting.write_text(baseline_text(accepted), encoding="utf-8")
-        waiting.replace(file)
+        write_text(path, baseline_text(accepted))
     except OSError as exc:
-        raise ConfigError(f"cannot write {file}: {exc.strerror}") from None
-    finally:
-        waiting.unlink(missing_ok=True)
+        raise ConfigError(f"cannot write {path}: {exc.strerror}") from None
 
 
 def baseline_text(accepted: Iterable[Accepted]) -> str:

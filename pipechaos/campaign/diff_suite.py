@@ -10,9 +10,10 @@ from typing import Any
 
 import yaml
 
+from pipechaos.batch.textfile import write_text
 from pipechaos.campaign.aim import aimed
 from pipechaos.campaign.experiment import Budget, Experiment, ValidatorSpec
-from pipechaos.campaign.output import without_values, write_text
+from pipechaos.campaign.output import without_values
 from pipechaos.campaign.run import CampaignResult, Progress, run_campaign, worker_spec
 from pipechaos.campaign.sample import Sample
 from pipechaos.campaign.source import Batches

@@ -52,6 +52,13 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _quoted(value: object) -> object:
+    """Refuse an id that YAML took for a number: its digits may be gone."""
+    if isinstance(value, (int, float)):
+        raise ValueError("YAML took this id for a number: write it in quotes")
+    return value
+
+
 _ONE = {"type": "string", "minLength": 1}
 Name = Annotated[str, Field(min_length=1)]
 BatchName = Annotated[Name, BeforeValidator(_batch_name), WithJsonSchema({"anyOf": [_ONE, {"type": "integer"}]})]
@@ -108,8 +115,12 @@ class ValidatorSpec(_Strict):
     """One of the team's validators."""
 
     name: Name = Field(description="How reports call it.")
-    spec: Name = Field(description="pandera:module:attr, gx:path/suite.json or callable:module:attr.")
+    spec: Name = Field(
+        description="pandera:module:attr, gx:path/suite.json, dataframely:module:Schema[:cast|:filter], "
+        "pointblank:module:function, pointblank:plan.yaml or callable:module:attr."
+    )
     imports: Names = Field(default_factory=list, description="Modules that register custom expectations or checks.")
+    loader: str | None = Field(None, description="Reader of this validator alone; the experiment's otherwise.")
 
 
 class FaultSpec(_Strict):
@@ -167,12 +178,17 @@ class GateSpec(_Strict):
     family: str | None = None
     fault: str | None = None
     column: str | None = None
+    weakness: Annotated[str, Field(pattern=r"^[0-9a-f]{4,16}$"), BeforeValidator(_quoted)] | None = Field(
+        None, description="Id of one weakness, or the unique beginning of it, in quotes."
+    )
     max_error: Share | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> GateSpec:
-        if self.metric in ("fpr", "benign") and (self.family or self.fault or self.column):
-            raise ValueError(f"a gate on {self.metric} is about controls: it takes no family, fault or column")
+        if self.metric in ("fpr", "benign") and (self.family or self.fault or self.column or self.weakness):
+            raise ValueError(
+                f"a gate on {self.metric} is about controls: it takes no family, fault, column or weakness"
+            )
         return self
 
 
@@ -195,7 +211,11 @@ class Experiment(_Strict):
     roots: Names = Field(
         default_factory=lambda: ["."], min_length=1, description="The only folders code is imported from."
     )
-    loader: str | None = Field(None, description="module:function(path) -> frame; pandas.read_parquet otherwise.")
+    loader: str | None = Field(
+        None,
+        description="module:function(path) -> frame; otherwise pandas.read_parquet, or polars.read_parquet for "
+        "validators of polars frames.",
+    )
     faults: list[FaultSpec] = Field(default_factory=list)
     preset: str | None = Field(None, description="quick, standard, missing, value, schema, rows or drift.")
     pairs: int | None = Field(None, ge=1, description="At most so many fault-column pairs of the preset.")

@@ -2,47 +2,56 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pipechaos.batch.textfile import write_text
 from pipechaos.campaign.experiment import Experiment, GateSpec, parse_experiment
-from pipechaos.campaign.explain import Example, example
-from pipechaos.campaign.run import CampaignResult, inject_one
-from pipechaos.campaign.source import Batches
+from pipechaos.campaign.explanation import Explanation
+from pipechaos.campaign.explanation_file import EXPLANATIONS, write_explanations
+from pipechaos.campaign.run import CampaignResult
 from pipechaos.campaign.tasks import CampaignPlan
 from pipechaos.campaign.trials import review_of
 from pipechaos.campaign.trials_io import read_trials, write_trials
-from pipechaos.errors import BatchError, UnknownNameError
+from pipechaos.campaign.versions import library_versions
+from pipechaos.errors import BatchError, ConfigError, UnknownNameError
 from pipechaos.faults import registry
 from pipechaos.faults.spec import Family
 from pipechaos.plan.injection import Injection
+from pipechaos.score.baseline import Baseline, BaselineResult, against
 from pipechaos.score.gates import Gate, Metric
 from pipechaos.score.records import Outcome, Trial, TrialKind
 from pipechaos.score.scorecard import About, Scorecard, ValidatorInfo, build
 from pipechaos.validate.verdict import Check, Subject
 
 __all__ = [
-    "examples_of",
     "gates_of",
     "injection_of",
     "rescore",
     "scorecard_of",
     "without_values",
     "write_result",
-    "write_text",
 ]
 
-_LIBRARIES = ("pipechaos", "numpy", "pandas", "pyarrow", "pandera", "great-expectations")
 
+def scorecard_of(
+    result: CampaignResult, *, baseline: Baseline | None = None, today: dt.date | None = None
+) -> Scorecard:
+    """Score a run.
 
-def scorecard_of(result: CampaignResult) -> Scorecard:
-    """Score a run."""
+    Parameters
+    ----------
+    result
+        Of the run.
+    baseline, today
+        Survivors that were accepted, and the day on which they have to hold.
+    """
     e = result.experiment
     return build(
         result.trials,
@@ -50,7 +59,7 @@ def scorecard_of(result: CampaignResult) -> Scorecard:
             name=e.name,
             digest=e.digest,
             seed=e.seed,
-            versions=_versions(),
+            versions=library_versions(),
             sample=_sample(result.plan),
             history={"batches": len(result.history), **_ends("history", result.history)},
             incidents=[i.model_dump() for i in e.incidents],
@@ -63,16 +72,34 @@ def scorecard_of(result: CampaignResult) -> Scorecard:
             ValidatorInfo(name=s.name, spec=s.spec, suite_digest=s.digest, checks=s.checks) for s in result.suites
         ],
         gates=gates_of(e.gates),
+        baseline=_held(baseline, result.trials, [s.name for s in result.suites], today),
         runtime={
             "seconds": dict(result.seconds),
             "injecting_cpu_seconds": result.injecting,
             "jobs": result.jobs,
+            "resumed_tasks": result.resumed,
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
         },
     )
 
 
-def rescore(out: Path, fresh: Experiment | None = None) -> Scorecard:
+def _held(
+    baseline: Baseline | None, trials: Sequence[Trial], validators: Sequence[str], today: dt.date | None
+) -> BaselineResult | None:
+    if baseline is None:
+        return None
+    if today is None:
+        raise ConfigError("a baseline is held against a day, as its entries expire: give today")
+    return against(baseline, trials, validators=validators, today=today)
+
+
+def rescore(
+    out: Path,
+    fresh: Experiment | None = None,
+    *,
+    baseline: Baseline | None = None,
+    today: dt.date | None = None,
+) -> Scorecard:
     """Score the trials of a run's folder again.
 
     Parameters
@@ -81,6 +108,8 @@ def rescore(out: Path, fresh: Experiment | None = None) -> Scorecard:
         Folder that :func:`write_result` wrote.
     fresh
         Experiment to take gates and reviews from; those of the run otherwise.
+    baseline, today
+        Survivors that were accepted, and the day on which they have to hold.
 
     Raises
     ------
@@ -115,6 +144,7 @@ def rescore(out: Path, fresh: Experiment | None = None) -> Scorecard:
             for v in old["validators"]
         ],
         gates=gates_of(chosen.gates),
+        baseline=_held(baseline, judged, [v["name"] for v in old["validators"]], today),
         runtime=old["runtime"],
     )
 
@@ -133,6 +163,9 @@ def _check_names(fresh: Experiment, trials: Sequence[Trial], out: Path) -> None:
             registry.get(gate.fault)
         if gate.family is not None and gate.family not in set(Family):
             raise UnknownNameError("family", gate.family, [f.value for f in Family], "gates")
+        weaknesses = {t.weakness_id for t in trials if t.kind is TrialKind.FAULT}
+        if gate.weakness is not None and not any(w.startswith(gate.weakness) for w in weaknesses):
+            raise UnknownNameError("weakness", gate.weakness, weaknesses, f"the trials of {out}")
 
 
 def _checks(validator: Mapping[str, Any]) -> tuple[Check, ...]:
@@ -152,16 +185,6 @@ def _reviewed(trial: Trial, experiment: Experiment) -> Trial:
 def gates_of(specs: Sequence[GateSpec]) -> tuple[Gate, ...]:
     """Gates as scoring takes them."""
     return tuple(Gate(**{**g.model_dump(), "metric": Metric(g.metric)}) for g in specs)
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _ends(name: str, names: Sequence[str]) -> dict[str, str]:
@@ -200,17 +223,6 @@ def injection_of(trial: Trial) -> Injection:
     )
 
 
-def examples_of(ids: Sequence[str], trials: Sequence[Trial], batches: Batches) -> Mapping[str, Example]:
-    """Rows before and after of these faulty trials, by id: each is injected again, which draws the same cells."""
-    by_id = {t.trial_id: t for t in trials}
-    out: dict[str, Example] = {}
-    for name in ids:
-        trial = by_id[name]
-        base = batches.load(trial.batch)
-        out[name] = example(base, inject_one(injection_of(trial), base, batches))
-    return out
-
-
 def without_values(trials: Sequence[Trial]) -> list[Trial]:
     """Trials without texts that history or source gave: numbers alone stay of what was resolved."""
     return [
@@ -220,9 +232,13 @@ def without_values(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def write_result(
-    out: str | Path, experiment: Experiment, scorecard: Scorecard, trials: Sequence[Trial], report: str
+    out: str | Path,
+    experiment: Experiment,
+    scorecard: Scorecard,
+    trials: Sequence[Trial],
+    explanations: Mapping[str, Explanation] | None = None,
 ) -> dict[str, str]:
-    """Write scorecard, trials and report; each through a temporary name.
+    """Write what a run found, for people and for `score`; each file through a temporary name.
 
     Returns
     -------
@@ -231,21 +247,11 @@ def write_result(
     """
     home = Path(out)
     home.mkdir(parents=True, exist_ok=True)
-    files = {"scorecard": home / "scorecard.json", "trials": home / "trials.parquet", "report": home / "report.md"}
+    files = {"scorecard": home / "scorecard.json", "trials": home / "trials.parquet"}
     write_text(files["scorecard"], scorecard.to_json())
     write_trials(trials, files["trials"])
-    write_text(files["report"], report)
+    write_explanations(explanations or {}, home / EXPLANATIONS)
     write_text(
         home / "experiment.json", json.dumps(experiment.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
     )
     return {name: str(path) for name, path in files.items()}
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file through a temporary name, with the rights that a new file has here."""
-    waiting = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        waiting.write_text(text, encoding="utf-8")
-        waiting.replace(path)
-    finally:
-        waiting.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TypeVar
@@ -59,7 +59,7 @@ class Pool:
         """One worker, to ask what the validators are."""
         return self._workers[0]
 
-    def map(self, work: Callable[[Worker, T], R], tasks: Sequence[T]) -> Iterator[R]:
+    def map(self, work: Callable[[Worker, T], R], tasks: Sequence[T]) -> Generator[R, None, None]:
         """Do tasks on free workers; yield results in the order of the tasks."""
 
         def one(task: T) -> R:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from pipechaos.batch.digest import ordered_digest
 from pipechaos.batch.ipc import ipc_bytes
 from pipechaos.batch.model import Batch
 from pipechaos.campaign.experiment import Experiment
+from pipechaos.campaign.journal import Earlier, Recorder, Unrecorded, base_verdicts, go_on, identity_of
 from pipechaos.campaign.pool import Pool
 from pipechaos.campaign.source import Batches
 from pipechaos.campaign.tasks import CampaignPlan, Task, plan_campaign
@@ -28,6 +31,7 @@ from pipechaos.score.natural import NaturalRanges
 from pipechaos.score.outcome import flaky
 from pipechaos.score.rates import blocks
 from pipechaos.score.records import Trial, TrialKind
+from pipechaos.validate.limits import Limit
 from pipechaos.validate.verdict import Check, Subject, Verdict
 from pipechaos.validate.worker import ValidatorSpec, Worker, WorkerSpec
 
@@ -36,12 +40,13 @@ __all__ = ["CampaignResult", "Progress", "Suite", "inject_one", "run_campaign", 
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """A validator as it was loaded: its checks, and the digest of its files."""
+    """A validator as it was loaded: its checks and the numbers they declare, and the digest of its files."""
 
     name: str
     spec: str
     digest: str
     checks: tuple[Check, ...]
+    limits: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +69,10 @@ class CampaignResult:
         Wall time of the whole, by phase.
     injecting
         CPU time spent on making corrupted copies.
+    jobs
+        Worker processes.
+    resumed
+        Tasks that an earlier process had done; times are of this process alone.
     """
 
     experiment: Experiment
@@ -77,6 +86,7 @@ class CampaignResult:
     seconds: Mapping[str, float]
     injecting: float
     jobs: int
+    resumed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +103,8 @@ def worker_spec(experiment: Experiment, root: Path) -> WorkerSpec:
     """What each worker process loads."""
     return WorkerSpec(
         validators=tuple(
-            ValidatorSpec(name=v.name, spec=v.spec, imports=tuple(v.imports)) for v in experiment.validators
+            ValidatorSpec(name=v.name, spec=v.spec, imports=tuple(v.imports), loader=v.loader)
+            for v in experiment.validators
         ),
         roots=tuple(str((root / r).resolve()) for r in experiment.roots),
         loader=experiment.loader,
@@ -117,8 +128,9 @@ def run_campaign(
     jobs: int = 2,
     progress: Callable[[Progress], None] = lambda _: None,
     clock: Callable[[], float] = time.monotonic,
+    recorder: Recorder | None = None,
 ) -> CampaignResult:
-    """Run an experiment.
+    """Run an experiment, or what is left of a run that was killed or stopped.
 
     Parameters
     ----------
@@ -131,19 +143,26 @@ def run_campaign(
     progress
         Called after each frame, in the thread of the caller.
     clock
-        Seconds, for the budget's minutes and the estimate.
+        Seconds, for the budget's minutes and the estimate. A run that goes on has all its minutes again.
+    recorder
+        Where verdicts and trials are committed as they come, and what an earlier process had committed; None keeps
+        nothing. The scorecard is the same either way, ``runtime`` apart.
 
     Raises
     ------
     PipechaosError
-        Anything that is wrong with the experiment, before anything is judged; a validator that cannot be loaded.
+        Anything that is wrong with the experiment, before anything is judged; a validator that cannot be loaded; data,
+        suites or versions that differ from those of the run that is to go on.
     """
     batches = Batches(experiment, root)
     plan = plan_campaign(experiment, batches)
+    kept = recorder or Unrecorded()
     started = clock()
     with Pool(worker_spec(experiment, root), jobs, experiment.limit_seconds) as pool:
         suites = _suites(experiment, pool.first)
         run = _Run(
+            recorder=kept,
+            earlier=_earlier(kept, experiment, batches, plan, suites) if recorder else Earlier(),
             experiment=experiment,
             batches=batches,
             plan=plan,
@@ -157,7 +176,7 @@ def run_campaign(
             ),
             ranges=NaturalRanges(names=batches.history, load=batches.load),
         )
-        trials = [*run.phase("controls", plan.first, pool), *run.phase("faults", plan.second, pool)]
+        trials = [*run.controls(pool), *run.faults(pool)]
     return CampaignResult(
         experiment=experiment,
         plan=plan,
@@ -170,15 +189,32 @@ def run_campaign(
         seconds={"total": clock() - started, **run.seconds},
         injecting=run.injecting,
         jobs=jobs,
+        resumed=run.resumed,
     )
+
+
+def _earlier(
+    recorder: Recorder, experiment: Experiment, batches: Batches, plan: CampaignPlan, suites: Sequence[Suite]
+) -> Earlier:
+    journal = recorder.begin(identity_of(experiment, {s.name: s.digest for s in suites}, batches))
+    return go_on(journal, plan, [s.name for s in suites], lambda name: ordered_digest(batches.load(name).table))
 
 
 def _suites(experiment: Experiment, worker: Worker) -> tuple[Suite, ...]:
     known = worker.describe()
     return tuple(
-        Suite(name=v.name, spec=v.spec, checks=known[v.name].checks, digest=known[v.name].suite_digest)
+        Suite(
+            name=v.name,
+            spec=v.spec,
+            checks=known[v.name].checks,
+            digest=known[v.name].suite_digest,
+            limits=known[v.name].limits,
+        )
         for v in experiment.validators
     )
+
+
+Done: TypeAlias = Observed | tuple[Trial, ...]  # what a task gave here, or trials of an earlier process
 
 
 @dataclass(kw_only=True)
@@ -193,27 +229,54 @@ class _Run:
     started: float
     judge: Judge
     ranges: NaturalRanges
+    recorder: Recorder
+    earlier: Earlier
     done: int = 0
+    resumed: int = 0
     stopped: str = ""
     injecting: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def phase(self, name: str, tasks: Sequence[Task], pool: Pool) -> Iterator[Trial]:
-        """Do tasks, and judge them in order: a base's own verdict always comes before what is paired with it."""
-        began = self.clock()
+    def controls(self, pool: Pool) -> list[Trial]:
+        """Canaries and untouched batches: every base's own verdict comes before what is paired with it."""
         found = []
-        for observed in pool.map(self._observe, tasks):
-            if observed is None:
-                continue
-            found.append(observed)
-            if observed.task.kind is TrialKind.NATURAL:
-                self._keep_base(observed)
-            self.done += 1
-            self.progress(Progress(phase=name, done=self.done, total=self.plan.tasks, left_seconds=self._left()))
+        for done, fresh in self._each("controls", self.plan.first, pool):
+            found.append(done)
+            if isinstance(done, Observed) and done.task.kind is TrialKind.NATURAL:
+                self._keep_base(done)
+                if fresh:
+                    self.recorder.verdicts(base_verdicts(done))
+        trials = [t for done in found for t in self._trials(done)]  # after the loop: repeats say which are flaky
+        self.recorder.trials(trials)
+        return trials
+
+    def faults(self, pool: Pool) -> Iterator[Trial]:
+        """Benign changes and faults, each committed as soon as it is judged."""
+        for done, fresh in self._each("faults", self.plan.second, pool):
+            trials = self._trials(done)
+            if fresh:
+                self.recorder.trials(trials)
+            yield from trials
+
+    def _trials(self, done: Done) -> Sequence[Trial]:
+        return self.judge.trials(done) if isinstance(done, Observed) else done
+
+    def _each(self, name: str, tasks: Sequence[Task], pool: Pool) -> Iterator[tuple[Done, bool]]:
+        """What every task gave, in their order, and whether here: what an earlier process did is not done again."""
+        began = self.clock()
+        known = [self.earlier.done(task) for task in tasks]
+        asked = [task for task, done in zip(tasks, known, strict=True) if done is None]
+        with closing(pool.map(self._observe, asked)) as fresh:
+            for was in known:
+                done = next(fresh) if was is None else was
+                if done is None:  # out of time
+                    continue
+                self.done += 1
+                self.resumed += was is not None
+                self.progress(Progress(phase=name, done=self.done, total=self.plan.tasks, left_seconds=self._left()))
+                yield done, was is None
         self.seconds[name] = self.clock() - began
-        for observed in found:  # after the loop: repeats say which bases are flaky
-            yield from self.judge.trials(observed)
 
     def _keep_base(self, observed: Observed) -> None:
         for validator, verdict in observed.verdicts.items():
@@ -224,8 +287,8 @@ class _Run:
                 self.judge.unstable.add(at)
 
     def _left(self) -> float | None:
-        spent = self.clock() - self.started
-        return spent / self.done * (self.plan.tasks - self.done) if self.done >= 5 else None
+        spent, here = self.clock() - self.started, self.done - self.resumed
+        return spent / here * (self.plan.tasks - self.done) if here >= 5 else None
 
     def _out_of_time(self) -> bool:
         minutes = self.experiment.budget.minutes

@@ -9,9 +9,11 @@ from pathlib import Path, PurePosixPath
 
 from pipechaos.campaign.source import find_refs
 from pipechaos.errors import ExperimentError
+from pipechaos.validate.base import KINDS
 
 __all__ = ["starter", "validator_of"]
 
+_FILES = {".json": "gx", ".yaml": "pointblank", ".yml": "pointblank"}
 _TRIALS = 600  # faulty trials of each validator: ten bases for each of some sixty weaknesses
 
 _TEMPLATE = """\
@@ -44,7 +46,7 @@ contract:
 roots: {roots}
 validators:
 {validators}
-# loader: readers:read       # module:function(path) -> frame, where you do not read with pandas.read_parquet
+# loader: readers:read       # module:function(path) -> frame, where you read in another way than read_parquet
 
 # What to break: a preset over all columns, at most so many fault-column pairs; or a list of your own.
 preset: standard
@@ -139,8 +141,9 @@ def validator_of(schema: str) -> tuple[str, str, Path]:
     Parameters
     ----------
     schema
-        ``pandera:module:attr``, ``callable:module:attr``, ``gx:path/suite.json``; or a file: ``schemas.py:attr`` (a
-        pandera schema unless ``callable:`` stands before it) or ``suite.json``. Relative to the working directory.
+        As in an experiment (``pandera:module:attr``, ``dataframely:module:Schema``, ``gx:path/suite.json``, ...); or a
+        file: ``schemas.py:attr`` (a pandera schema unless another kind stands before it), ``suite.json`` (of GX) or
+        ``plan.yaml`` (of pointblank). Relative to the working directory.
 
     Raises
     ------
@@ -148,22 +151,22 @@ def validator_of(schema: str) -> tuple[str, str, Path]:
         It is none of these, or there is no such file.
     """
     kind, _, rest = schema.partition(":")
-    if kind not in ("pandera", "callable", "gx"):
-        kind, rest = ("gx" if schema.endswith(".json") else "pandera"), schema
-        if kind == "pandera" and not schema.rpartition(":")[0].endswith(".py"):
+    if kind not in KINDS:
+        kind, rest = _FILES.get(Path(schema).suffix, "pandera"), schema
+        if kind == "pandera" and ".py:" not in schema:
             raise ExperimentError(
                 f"{schema!r} is no validator: give pandera:module:attr, callable:module:attr, gx:suite.json, "
-                "schemas.py:attr, or suite.json"
+                "dataframely:module:Schema, pointblank:module:function, schemas.py:attr, suite.json, or plan.yaml"
             )
-    if kind == "gx":
+    if kind == "gx" or (kind == "pointblank" and rest.endswith((".yaml", ".yml"))):
         suite = Path(rest)
         if not suite.is_file():
             raise ExperimentError(f"there is no suite {suite}")
-        return kind, f"gx:{suite.name}", suite.absolute().parent
-    place, _, attr = rest.rpartition(":")
-    if not place.endswith(".py"):
+        return kind, f"{kind}:{suite.name}", suite.absolute().parent
+    place, _, attr = rest.partition(".py:")  # behind the attribute may stand a word of its own, as in Schema:cast
+    if not attr:
         return kind, schema, Path.cwd()
-    file = Path(place)
+    file = Path(f"{place}.py")
     if not file.is_file():
         raise ExperimentError(f"there is no file {file} to take {attr!r} from")
     return kind, f"{kind}:{file.stem}:{attr}", file.absolute().parent

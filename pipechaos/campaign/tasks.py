@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from pipechaos import counter
+from pipechaos.batch.model import Batch
 from pipechaos.campaign.experiment import Experiment
 from pipechaos.campaign.sample import Mutant, Sample, draw_sample
 from pipechaos.campaign.source import Batches
@@ -179,6 +180,11 @@ def _check(experiment: Experiment, batches: Batches, sample: Sample) -> None:
         if name in seen:
             raise ExperimentError(f"faults: {mutant} is listed twice")
         seen.add(name)
+    _check_gates(experiment, reference, sample)
+
+
+def _check_gates(experiment: Experiment, reference: Batch, sample: Sample) -> None:
+    """Refuse a gate about something that this run cannot try."""
     for gate in experiment.gates:
         if gate.fault is not None:
             registry.get(gate.fault)
@@ -186,6 +192,17 @@ def _check(experiment: Experiment, batches: Batches, sample: Sample) -> None:
             raise UnknownNameError("family", gate.family, [f.value for f in Family], "gates")
         if gate.column is not None:
             reference.column(gate.column)
+        if gate.weakness is not None:
+            injections = [_injection(m, experiment.seed, 0) for m in sample.mutants]
+            ids = {i.weakness_id(v.name) for i in injections for v in experiment.validators}
+            found = sorted(name for name in ids if name.startswith(gate.weakness))
+            if len(found) > 1:
+                raise ExperimentError(f"gates: weakness {gate.weakness!r} is the beginning of {', '.join(found)}")
+            if not found and not sample.dropped:  # one that had no room leaves its gate inconclusive
+                raise ExperimentError(
+                    f"gates: none of the {len(ids)} weaknesses of this experiment has an id that begins with "
+                    f"{gate.weakness!r}; a scorecard's `survivors` name them"
+                )
 
 
 def _canaries(experiment: Experiment, batches: Batches, base: str) -> Iterator[Task]:

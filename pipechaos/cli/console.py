@@ -68,7 +68,7 @@ def emit_json(data: Any, to: str | None) -> None:
     if to == "-":
         click.echo(text, nl=False)
         return
-    from pipechaos.campaign.output import write_text
+    from pipechaos.batch.textfile import write_text
 
     ready_for(to)
     write_text(Path(to), text)

@@ -29,7 +29,7 @@ _DAYS = ("2013-06-03", "2013-06-04", "2013-06-05")
 def command(out: str, jobs: int | None, skip_dag: bool) -> None:
     """Run a real Airflow DAG on three days of real flights, then a campaign over nine months; no server, no network."""
     from pipechaos.campaign.experiment import load_experiment
-    from pipechaos.cli.run import run_and_report
+    from pipechaos.cli.run import Wanted, run_and_report
 
     dags = _CHECKOUT / "dags"
     if not (dags / "flights_chaos.py").is_file():
@@ -48,7 +48,8 @@ def command(out: str, jobs: int | None, skip_dag: bool) -> None:
     say("3/3  The campaign: who notices what, and who cries wolf")
     file = _experiment(dags, home)
     shown = os.path.relpath(file)
-    sys.exit(run_and_report(load_experiment(file), home, Path(shown).with_suffix(".out"), source=shown, jobs=jobs))
+    wanted = Wanted(jobs=jobs, store=str(home / "runs.db"))
+    sys.exit(run_and_report(load_experiment(file), home, Path(shown).with_suffix(".out"), source=shown, wanted=wanted))
 
 
 def _run_dag(dags: Path, home: Path) -> Sequence[DagRun]:
@@ -93,7 +94,7 @@ def _features(dags: Path, home: Path) -> None:
 
 def _experiment(dags: Path, home: Path) -> Path:
     """The demo's experiment beside its data; only the way to the suites depends on where that is."""
-    from pipechaos.campaign.output import write_text
+    from pipechaos.batch.textfile import write_text
 
     text = (dags / "flights.yaml").read_text(encoding="utf-8")
     here = Path(os.path.relpath(_CHECKOUT / "expectations", home)).as_posix()

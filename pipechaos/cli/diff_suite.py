@@ -141,6 +141,6 @@ def _write(text: str, to: str) -> None:
     if to == "-":
         click.echo(text, nl=False)
         return
-    from pipechaos.campaign.output import write_text
+    from pipechaos.batch.textfile import write_text
 
     write_text(Path(to), text)

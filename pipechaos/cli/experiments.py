@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipechaos.campaign.experiment import Experiment
     from pipechaos.campaign.run import Progress
 
-__all__ = ["default_out", "duration", "opened", "progress_bar", "replay_command", "seed_option"]
+__all__ = ["beside", "default_out", "duration", "opened", "progress_bar", "replay_command", "seed_option"]
 
 seed_option = click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Another seed than the experiment's.")
 
@@ -36,6 +36,12 @@ def opened(path: str, *, seed: int | None = None, trials: int | None = None) -> 
 def default_out(experiment: str) -> Path:
     """Folder of a run's results when nobody names one: beside the experiment's file."""
     return Path(experiment).with_suffix(".out")
+
+
+def beside(out: Path) -> str:
+    """The experiment that a folder of results is named for, if it is still there."""
+    found = [out.with_suffix(end) for end in (".yaml", ".yml")]
+    return next((str(f) for f in found if f.is_file()), "EXPERIMENT")
 
 
 def replay_command(experiment: str, out: Path) -> str:

@@ -27,8 +27,8 @@ _FEW = 10  # bases that a gate needs
     "schemas",
     multiple=True,
     required=True,
-    help="Your validator: schemas.py:attr, suite.json, pandera:module:attr, gx:suite.json or callable:module:attr "
-    "(repeatable).",
+    help="Your validator: schemas.py:attr, suite.json, plan.yaml, pandera:module:attr, gx:suite.json, "
+    "dataframely:module:Schema, pointblank:module:function or callable:module:attr (repeatable).",
 )
 @click.option(
     "--out", default="experiment.yaml", show_default=True, help="File to write; an existing one is kept unless --force."

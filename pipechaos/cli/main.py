@@ -25,6 +25,14 @@ COMMANDS = {
     "score": ("pipechaos.cli.score", "Score the trials of a run again, with reviews or gates."),
     "faults": ("pipechaos.cli.faults", "List the catalogue, or show one fault."),
     "replay": ("pipechaos.cli.replay", "Repeat one trial: rows before and after, and the checks that looked."),
+    "diff-suite": ("pipechaos.cli.diff_suite", "What a change of a suite wins and loses, on the same batches."),
+    "baseline": (
+        "pipechaos.cli.baseline",
+        "Accept survivors for a while, drop what is caught, say how each entry stands.",
+    ),
+    "history": ("pipechaos.cli.history", "List past runs: rates with intervals, survivors, exit codes."),
+    "compare": ("pipechaos.cli.compare", "Compare two runs: rates, new survivors, those that are gone."),
+    "export": ("pipechaos.cli.export", "Write all runs, trials and rates as Parquet files."),
     "schema": ("pipechaos.cli.schema", "Print the JSON Schema of the experiment file."),
     "demo": ("pipechaos.cli.demo", "A real Airflow DAG on real flights, then a campaign and its report."),
 }
@@ -85,7 +93,7 @@ class LazyGroup(click.Group):
 
 
 _EXIT_CODES = (
-    "Exit codes: 0 fine, 1 a gate fails, 2 usage or configuration, 3 could not run or a blind validator, "
+    "Exit codes: 0 fine, 1 a gate or the baseline fails, 2 usage or configuration, 3 could not run or blind, "
     "4 a gate is inconclusive."
 )
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["command", "show_plan"]
 
 # CPU seconds that a frame of 1,000 rows costs a validator with some thirty checks; only for the estimate
-_SECONDS = {"pandera": 0.05, "gx": 0.4, "callable": 0.02}
+_SECONDS = {"pandera": 0.05, "gx": 0.4, "callable": 0.02, "dataframely": 0.02, "pointblank": 0.6}
 _FIXED = 0.3  # part of that which no smaller frame saves
 _SHOWN = 6  # faults that were left out, by name
 

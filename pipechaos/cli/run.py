@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,23 +13,65 @@ import click
 
 from pipechaos.cli.console import json_option, people, ready_for
 from pipechaos.cli.experiments import default_out, duration, opened, progress_bar, replay_command, seed_option
+from pipechaos.cli.results import accepted_so_far, baseline_option, deliver, report_options, targets_of, tell_listeners
+from pipechaos.cli.stores import store_option
 
 if TYPE_CHECKING:
     from pipechaos.campaign.experiment import Experiment
+    from pipechaos.campaign.explanation import Explanation
+    from pipechaos.campaign.run import CampaignResult
     from pipechaos.campaign.source import Batches
+    from pipechaos.report.inputs import Report
+    from pipechaos.score.scorecard import Scorecard
 
-__all__ = ["command", "run_and_report"]
+__all__ = ["Wanted", "command", "run_and_report"]
 
-_SHOWN = 25  # survivors whose rows a report shows
+_SHOWN = 25  # survivors that a report explains
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """How a run is done, kept and shown.
+
+    Attributes
+    ----------
+    jobs
+        Worker processes; one for each processor otherwise.
+    values
+        Whether data values may be shown and written.
+    quiet, json_to
+        Nothing on stderr; where the scorecard goes as JSON.
+    targets
+        File of each format of the report beside those in the folder of results.
+    store, resume
+        As the options give them.
+    baseline
+        File of accepted survivors.
+    """
+
+    jobs: int | None = None
+    values: bool = True
+    quiet: bool = False
+    json_to: str | None = None
+    targets: Mapping[str, Path] = field(default_factory=dict)
+    store: str | None = None
+    resume: str | None = None
+    baseline: str | None = None
 
 
 @click.command("run")
 @click.argument("experiment")
-@click.option("--out", help="Folder for scorecard.json, trials.parquet and report.md [default: <experiment>.out].")
+@click.option("--out", help="Folder for scorecard, trials and reports [default: <experiment>.out].")
 @seed_option
 @click.option("--jobs", type=click.IntRange(1), help="Worker processes [default: one for each processor].")
 @click.option("--budget", type=click.IntRange(1), help="Most faulty trials, instead of the experiment's.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, like `pipechaos plan`, and stop.")
+@store_option
+@click.option(
+    "--resume", metavar="RUN|last", help="Go on with a run that was killed or stopped; nothing is done twice."
+)
+@baseline_option
+@report_options
 @click.option("--no-values", is_flag=True, help="Show no data value anywhere.")
 @click.option("--quiet", is_flag=True, help="No progress and no report on stderr.")
 @json_option
@@ -38,66 +82,120 @@ def command(
     jobs: int | None,
     budget: int | None,
     dry_run: bool,
+    store: str | None,
+    resume: str | None,
+    baseline: str | None,
     no_values: bool,
     quiet: bool,
     json_to: str | None,
+    **reports: str | None,
 ) -> None:
     """Run EXPERIMENT: canaries and controls first, then faults; end with the scorecard and the report."""
     parsed, root = opened(experiment, seed=seed, trials=budget)
+    folder = Path(out) if out else default_out(experiment)
     if dry_run:
         from pipechaos.cli.plan import show_plan
 
-        show_plan(parsed, root, Path(out) if out else default_out(experiment), json_to)
+        show_plan(parsed, root, folder, json_to)
         return
-    folder = Path(out) if out else default_out(experiment)
-    code = run_and_report(
-        parsed, root, folder, source=experiment, jobs=jobs, values=not no_values, quiet=quiet, json_to=json_to
+    wanted = Wanted(
+        jobs=jobs,
+        values=not no_values,
+        quiet=quiet,
+        json_to=json_to,
+        targets=targets_of(reports),
+        store=store,
+        resume=resume,
+        baseline=baseline,
     )
-    sys.exit(code)
+    sys.exit(run_and_report(parsed, root, folder, source=experiment, wanted=wanted))
 
 
-def run_and_report(
-    experiment: Experiment,
-    root: Path,
-    out: Path,
-    *,
-    source: str,
-    jobs: int | None = None,
-    values: bool = True,
-    quiet: bool = False,
-    json_to: str | None = None,
-) -> int:
-    """Run, write the files, print the report; returns the exit code of SCORING.md section 5."""
-    from pipechaos.campaign.output import examples_of, scorecard_of, without_values, write_result
+def run_and_report(experiment: Experiment, root: Path, out: Path, *, source: str, wanted: Wanted | None = None) -> int:
+    """Run, write the files, print the report.
+
+    Parameters
+    ----------
+    experiment, root
+        What is run, and the folder that its relative paths start from.
+    out
+        Folder for the results.
+    source
+        The experiment's file as the user named it.
+    wanted
+        How it is done, kept and shown.
+
+    Returns
+    -------
+    int
+        Exit code of SCORING.md section 5.
+    """
+    import datetime as dt
+
+    from pipechaos.campaign.output import scorecard_of, without_values, write_result
     from pipechaos.campaign.run import run_campaign
     from pipechaos.campaign.source import Batches
     from pipechaos.cli.console import emit_json
+    from pipechaos.cli.keeping import keeping
     from pipechaos.report.content import build_content
-    from pipechaos.report.markdown import render_markdown
+    from pipechaos.report.inputs import Report
+    from pipechaos.report.locate import locate_all
+
+    how = wanted or Wanted()
+    batches = Batches(experiment, root)
+    _check_places(batches, out, how.json_to)
+    held = accepted_so_far(how.baseline, experiment)
+    kept = tuple if how.values else without_values
+    with keeping(experiment.name, root, store=how.store, resume=how.resume, kept=kept) as keeper:
+        with progress_bar(how.quiet) as progress:
+            result = run_campaign(
+                experiment, root, jobs=how.jobs or os.cpu_count() or 1, progress=progress, recorder=keeper.recorder
+            )
+        finished = dt.datetime.now(dt.UTC)
+        card = scorecard_of(result, baseline=held, today=finished.date())
+        explanations = _explained(card, result, batches, how.values)
+        files = write_result(out, experiment, card, kept(result.trials), explanations)
+        trend = keeper.finish(card, finished=finished, stopped=result.stopped)  # from here on it cannot go on
+    report = Report(
+        card=card,
+        content=build_content(card, explanations, experiment=source, replay=replay_command(source, out)),
+        trials=tuple(kept(result.trials)),
+        run_id=keeper.run_id,
+        explanations=explanations,
+        trend=trend,
+        baseline=card.baseline,
+        locations=locate_all(card, [(root / r).resolve() for r in experiment.roots]),
+        values=how.values,
+    )
+    files |= deliver(report, out, how.targets, finished=finished)
+    emit_json(card.to_dict(), how.json_to)
+    if not how.quiet:
+        _say(report, result, files)
+    tell_listeners(report, started=keeper.started, finished=finished)
+    return int(card.exit_code)
+
+
+def _explained(card: Scorecard, result: CampaignResult, batches: Batches, values: bool) -> Mapping[str, Explanation]:
+    """Reasons for the worst survivors."""
+    from pipechaos.campaign.suggest import Form
+    from pipechaos.campaign.survivors import Declared, explanations_of
     from pipechaos.report.survivors import wanted_examples
+
+    declared = {s.name: Declared(form=Form.of(s.spec), limits=s.limits) for s in result.suites}
+    return explanations_of(wanted_examples(card, _SHOWN), result.trials, batches, declared, values=values)
+
+
+def _say(report: Report, result: CampaignResult, files: Mapping[str, str]) -> None:
     from pipechaos.report.terminal import render_terminal
 
-    batches = Batches(experiment, root)
-    _check_places(batches, out, json_to)
-    with progress_bar(quiet) as progress:
-        result = run_campaign(experiment, root, jobs=jobs or os.cpu_count() or 1, progress=progress)
-    card = scorecard_of(result)
-    wanted = wanted_examples(card, _SHOWN) if values else ()
-    examples = examples_of(wanted, result.trials, batches)
-    content = build_content(card, examples, experiment=source, replay=replay_command(source, out))
-    kept = result.trials if values else without_values(result.trials)
-    files = write_result(out, experiment, card, kept, render_markdown(content))
-    emit_json(card.to_dict(), json_to)
-    if not quiet:
-        console = people()
-        render_terminal(content, console)
-        console.print()
-        for name, path in files.items():
-            console.print(f"{name:10} {path}", soft_wrap=True)
-        console.print(
-            f"{len(result.trials)} trials in {duration(result.seconds['total'])}, exit code {int(card.exit_code)}"
-        )
-    return int(card.exit_code)
+    console = people()
+    render_terminal(report.content, console)
+    console.print()
+    for name, path in files.items():
+        console.print(f"{name:10} {path}", soft_wrap=True)
+    took = duration(result.seconds["total"])
+    kept = f", run {report.run_id}" if report.run_id else ""
+    console.print(f"{len(result.trials)} trials in {took}{kept}, exit code {int(report.card.exit_code)}")
 
 
 def _check_places(batches: Batches, out: Path, json_to: str | None) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from pathlib import Path
 
 import click
 
 from pipechaos.cli.console import emit_json, json_option, people
-from pipechaos.cli.experiments import opened, replay_command
+from pipechaos.cli.experiments import beside, opened, replay_command
+from pipechaos.cli.results import baseline_option, report_options, targets_of
 
 __all__ = ["command"]
 
@@ -16,23 +18,56 @@ __all__ = ["command"]
 @click.command("score")
 @click.argument("out")
 @click.option("--experiment", help="Take gates and reviews from this file instead of those the run was made with.")
+@baseline_option
+@report_options
+@click.option("--no-values", is_flag=True, help="Show no data value anywhere.")
 @json_option
-def command(out: str, experiment: str | None, json_to: str | None) -> None:
-    """Score the trials in OUT (a run's folder) again: after a review of alarms, or with other gates."""
-    from pipechaos.campaign.output import rescore
+def command(
+    out: str,
+    experiment: str | None,
+    baseline: str | None,
+    no_values: bool,
+    json_to: str | None,
+    **reports: str | None,
+) -> None:
+    """Score the trials in OUT (a run's folder) again: after a review of alarms, with other gates, in other formats."""
+    from pipechaos.campaign.baseline_file import read_baseline
+    from pipechaos.campaign.explanation_file import EXPLANATIONS, read_explanations
+    from pipechaos.campaign.output import rescore, without_values
+    from pipechaos.campaign.trials_io import read_trials
     from pipechaos.report.content import build_content
+    from pipechaos.report.formats import write_reports
+    from pipechaos.report.inputs import Report
+    from pipechaos.report.locate import locate_all
     from pipechaos.report.terminal import render_terminal
 
+    folder, now = Path(out), dt.datetime.now(dt.UTC)
+    targets = targets_of(reports)
     fresh = opened(experiment)[0] if experiment else None
-    card = rescore(Path(out), fresh)
+    card = rescore(folder, fresh, baseline=read_baseline(baseline) if baseline else None, today=now.date())
+    explanations = {} if no_values else read_explanations(folder / EXPLANATIONS)
+    source = experiment or beside(folder)
+    content = build_content(card, explanations, experiment=source, replay=replay_command(source, folder))
     emit_json(card.to_dict(), json_to)
-    source = experiment or _beside(Path(out))
-    content = build_content(card, {}, experiment=source, replay=replay_command(source, Path(out)))
+    if targets:
+        trials = read_trials(folder / "trials.parquet")
+        report = Report(
+            card=card,
+            content=content,
+            trials=tuple(without_values(trials) if no_values else trials),
+            explanations=explanations,
+            baseline=card.baseline,
+            locations=locate_all(card, _roots(source)),
+            values=not no_values,
+        )
+        write_reports(report, targets, timestamp=now.timestamp())
     render_terminal(content, people())
     sys.exit(int(card.exit_code))
 
 
-def _beside(out: Path) -> str:
-    """The experiment that a folder of results is named for, if it is still there."""
-    found = [out.with_suffix(end) for end in (".yaml", ".yml")]
-    return next((str(f) for f in found if f.is_file()), "EXPERIMENT")
+def _roots(source: str) -> list[Path]:
+    """Folders that the suites of an experiment come from; none where its file is no longer there."""
+    if not Path(source).is_file():
+        return []
+    experiment, root = opened(source)
+    return [(root / r).resolve() for r in experiment.roots]

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipechaos.errors import ConfigError, suggest
 
-__all__ = ["Settings", "project_settings"]
+__all__ = ["Settings", "project_home", "project_settings"]
 
 _EXPERIMENTS = ("run", "plan", "diff-suite")
 
@@ -68,6 +68,11 @@ class Settings:
         return found
 
 
+def project_home(start: Path) -> Path:
+    """Folder of the nearest ``pyproject.toml`` at or above a folder, else that folder itself."""
+    return next((f for f in (start, *start.parents) if (f / "pyproject.toml").is_file()), start)
+
+
 def project_settings(start: Path) -> Settings:
     """Read the nearest ``pyproject.toml`` at or above a folder.
 
@@ -81,11 +86,8 @@ def project_settings(start: Path) -> Settings:
     ConfigError
         The file is no TOML, or ``[tool.pipechaos]`` holds an unknown key or a value of another kind.
     """
-    for folder in (start, *start.parents):
-        file = folder / "pyproject.toml"
-        if file.is_file():
-            return _read(file, start)
-    return Settings()
+    file = project_home(start) / "pyproject.toml"
+    return _read(file, start) if file.is_file() else Settings()
 
 
 def _read(file: Path, start: Path) -> Settings:

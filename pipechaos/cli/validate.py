@@ -26,7 +26,7 @@ __all__ = ["command"]
     help="Folder that code and suites may come from (repeatable).",
 )
 @click.option("--import", "imports", multiple=True, help="Module that registers custom checks (repeatable).")
-@click.option("--loader", help="module:function(path) -> frame, where it is not pandas.read_parquet.")
+@click.option("--loader", help="module:function(path) -> frame, where it is not read_parquet of pandas (or polars).")
 @click.option("--limit", type=float, default=60, show_default=True, help="Seconds before the validator is killed.")
 @json_option
 def command(
@@ -48,8 +48,7 @@ def command(
     from pipechaos.validate.verdict_io import verdict_to_json
     from pipechaos.validate.worker import ValidatorSpec, Worker, WorkerSpec
 
-    place = spec.partition(":")[2] if spec.startswith(("pandera:", "callable:")) else spec
-    if spec.partition(":")[0] not in KINDS or place.rpartition(":")[0].endswith(".py"):
+    if spec.partition(":")[0] not in KINDS or ".py:" in spec:
         _, spec, root = validator_of(spec)
         roots = (*roots, str(root))
     payload = ipc_bytes(read_batch(BatchRef.of(batch)).table)

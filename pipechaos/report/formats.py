@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from pipechaos.batch.textfile import write_text
 from pipechaos.errors import CannotRunError, UnknownNameError
 from pipechaos.report.inputs import Report
 from pipechaos.report.markdown import LIMIT, render_markdown
@@ -139,15 +138,10 @@ def write_reports(report: Report, targets: Mapping[str, Path], *, timestamp: flo
 
 
 def _write(path: Path, text: str) -> None:
-    waiting = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        waiting.write_text(text, encoding="utf-8", newline="\n")
-        waiting.replace(path)
+        write_text(path, text)
     except OSError as error:
         raise CannotRunError(
             f"cannot write {path}: {error.strerror}; give a path in a folder you may write to"
         ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            waiting.unlink()

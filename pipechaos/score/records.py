@@ -212,7 +212,8 @@ class Trial:
         row = {f.name: getattr(self, f.name) for f in fields(self)}
         for name in _NESTED:
             row[name] = None if row[name] is None else json.dumps(jsonable(row[name]), sort_keys=True)
-        return {k: jsonable(v) for k, v in row.items()}
+        plain = (str, int, bool, type(None))  # most of them: what jsonable would give back as it is
+        return {k: v if type(v) in plain else jsonable(v) for k, v in row.items()}
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Trial:

@@ -145,6 +145,8 @@ def test_the_readme_s_first_ten_minutes(home):
         "scorecard.json",
         "trials.parquet",
         "report.md",
+        "report.html",
+        "explanations.json",
         "experiment.json",
     }
     assert "experiment.out/scorecard.json" in said[2]

@@ -74,7 +74,7 @@ def ran(root, name, suite="usual", **more):
     """A run's folder."""
     asked = experiment(suite, **more)
     result = run_campaign(asked, root, jobs=1)
-    write_result(root / name, asked, scorecard_of(result), result.trials, "")
+    write_result(root / name, asked, scorecard_of(result), result.trials)
     return root / name
 
 

@@ -13,11 +13,12 @@ import pytest
 import yaml
 
 from pipechaos.campaign.experiment import parse_experiment
-from pipechaos.campaign.output import examples_of, injection_of, scorecard_of, write_result
+from pipechaos.campaign.output import injection_of, scorecard_of, write_result
 from pipechaos.campaign.replay import replay
 from pipechaos.campaign.run import inject_one, run_campaign
 from pipechaos.campaign.source import Batches
 from pipechaos.campaign.starter import starter
+from pipechaos.campaign.survivors import explanations_of
 from pipechaos.campaign.tasks import plan_campaign
 from pipechaos.campaign.trials_io import read_trials, write_trials
 from pipechaos.errors import BatchError, ConfigError, ExperimentError, PlanError, UnknownNameError
@@ -322,7 +323,8 @@ def test_what_is_missed_is_a_survivor_with_rows_to_look_at(root):
     batches = Batches(result.experiment, root)
     wanted = list(survivor.missed_trials)[:1]
     trial = next(t for t in result.trials if t.trial_id == wanted[0])
-    (shown,) = examples_of(wanted, result.trials, batches).values()
+    (known,) = explanations_of(wanted, result.trials, batches).values()
+    shown = known.example
     assert shown.columns == ("id", "x")
     assert len(shown.before) == 3
     assert all(
@@ -653,9 +655,8 @@ def test_files_that_hold_no_trials(tmp_path):
 def test_a_run_leaves_its_files_and_one_trial_can_be_replayed(root, tmp_path):
     result = run(root, "gone")
     card = scorecard_of(result)
-    files = write_result(tmp_path / "out", result.experiment, card, result.trials, "# report\n")
+    files = write_result(tmp_path / "out", result.experiment, card, result.trials)
     assert json.loads(Path(files["scorecard"]).read_text()) == json.loads(card.to_json())
-    assert Path(files["report"]).read_text() == "# report\n"
     assert not [p for p in (tmp_path / "out").iterdir() if p.name.startswith(".")]
     trial = of(result, TrialKind.FAULT)[0]
     again = replay(trial.trial_id, result.experiment, root, Path(files["trials"]))

@@ -1,0 +1,1 @@
+"""Revisions of the tables: one history for SQLite and PostgreSQL."""
