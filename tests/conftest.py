@@ -1,8 +1,8 @@
-"""What every test has: no store in the folder that tests happen to run in."""
+"""What every test has: no store in the folder that tests happen to run in, and a terminal of no given width."""
 
-import pytest
+import os
 
 
-@pytest.fixture(autouse=True)
-def no_store_of_the_project(monkeypatch):
-    monkeypatch.setenv("PIPECHAOS_STORE", "none")
+def pytest_configure():
+    os.environ["PIPECHAOS_STORE"] = "none"
+    os.environ.pop("COLUMNS", None)

@@ -7,15 +7,16 @@ from importlib.metadata import PackageNotFoundError, version
 
 __all__ = ["library_versions"]
 
-_LIBRARIES = ("pipechaos", "numpy", "pandas", "pyarrow", "pandera", "great-expectations", "polars", "dataframely", "pointblank")
+_READ = ("numpy", "pandas", "pyarrow", "polars")
+_JUDGE = ("pandera", "great-expectations", "dataframely", "pointblank")
 
 
 def library_versions() -> dict[str, str]:
     """Of Python, pipechaos and the libraries that read or judge, as far as they are installed."""
     found = {"python": platform.python_version()}
-    for name in _LIBRARIES:
+    for name in ("pipechaos", *_READ, *_JUDGE):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return dict(sorted(found.items()))

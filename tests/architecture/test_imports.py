@@ -21,10 +21,12 @@ LINES = [
     ["campaign"],
     ["harden", "report", "model", "runtime"],
     ["drill", "testing"],
-    ["feast", "airflow", "cli"],
+    ["feast", "airflow"],
+    ["cli"],
 ]
 LINE_OF = {room: n for n, rooms in enumerate(LINES) for room in rooms}
 HEAVY = ["pandas", "pyarrow", "great_expectations", "pandera", "airflow", "sqlalchemy", "scipy", "fsspec"]
+HEAVY += ["polars", "dataframely", "pointblank", "feast", "jinja2", "pytest"]
 VALIDATE_RECORDS = {"pipechaos.validate.verdict", "pipechaos.validate.base"}
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import jsonschema
 import pyarrow as pa
@@ -481,3 +482,86 @@ def test_no_color_leaves_no_escape_code_on_a_terminal(home):
     plain = on_a_terminal(home, "run", "orders.yaml", "--budget", "12", "--jobs", "1", NO_COLOR="1")
     assert b"frames judged" in plain
     assert b"\x1b" not in plain
+
+
+FORMATS = {
+    "--html": "r.html",
+    "--markdown": "r.md",
+    "--junit-xml": "j.xml",
+    "--sarif": "s.sarif",
+    "--mutation-json": "m.json",
+    "--prometheus": "p.prom",
+    "--badge": "b.json",
+}
+
+
+def test_a_run_writes_every_format_and_score_the_same_again(home):
+    options = [part for flag, name in FORMATS.items() for part in (flag, f"made/{name}")]
+    done = call("run", "orders.yaml", "--jobs", 1, "--quiet", *options)
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
+    first = {name: (home / "made" / name).read_text() for name in FORMATS.values()}
+    assert first["r.html"] == (home / "orders.out" / "report.html").read_text()
+    assert first["r.md"] == (home / "orders.out" / "report.md").read_text()
+    junit = ElementTree.fromstring(first["j.xml"].encode())  # noqa: S314 - our own
+    suites = {s.get("name"): s for s in junit.iter("testsuite")}
+    assert len(suites["shapes"].findall(".//failure[@type='SurvivingFault']")) == 2
+    assert len(suites["signs"].findall(".//failure[@type='SurvivingFault']")) == 1
+    assert len(suites["signs"].findall(".//failure[@type='FalsePositive']")) == 1
+    (sarif,) = json.loads(first["s.sarif"])["runs"]
+    places = {r["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for r in sarif["results"]}
+    assert (len(sarif["results"]), places) == (3, {"checks.py"})
+    assert json.loads(first["b.json"])["schemaVersion"] == 1
+    assert 'pipechaos_fnr{experiment="orders",validator="shapes"} 1.0' in first["p.prom"]
+    shutil.rmtree(home / "made")
+    shutil.rmtree(home / "lake")  # score needs the folder of results alone
+    assert call("score", "orders.out", *options).exit_code == 0
+    again = {name: (home / "made" / name).read_text() for name in FORMATS.values()}
+    stamped = ("p.prom",)  # it says when
+    assert {n: t for n, t in again.items() if n not in stamped} == {n: t for n, t in first.items() if n not in stamped}
+
+
+def test_a_format_that_cannot_be_written_is_found_before_the_run(home):
+    (home / "file").write_text("")
+    before = snapshot(home)
+    done = call("run", "orders.yaml", "--sarif", "file/s.sarif")
+    assert done.exit_code == 2
+    assert "cannot make the folder file" in done.stderr
+    assert snapshot(home) == before
+
+
+def test_a_baseline_fails_on_what_nobody_accepted_and_not_on_the_rest(home):
+    def run():
+        done = call("run", "orders.yaml", "--jobs", 1, "--baseline", "known.json")
+        return done.exit_code, done.stderr
+
+    (home / "known.json").write_text('{"schema": "pipechaos.baseline/1", "survivors": []}')
+    code, said = run()
+    assert code == 1
+    assert "3 new, 0 accepted, 0 expired, 0 stale" in said
+    update = ["baseline", "update", "orders.out", "--baseline", "known.json", "--owner", "shop", "--expires", "2d"]
+    assert call(*update, "--reason", "first run").exit_code == 0
+    assert len(json.loads((home / "known.json").read_text())["survivors"]) == 3
+    code, said = run()
+    assert code == 0, said
+    (home / "known.json").write_text((home / "known.json").read_text().replace('"shapes"', '"shape"'))
+    code, said = run()
+    assert code == 2
+    assert "did you mean 'shapes'" in said
+
+
+def test_runs_are_kept_and_shown(home):
+    for seed in (0, 1):
+        assert call("run", "orders.yaml", "--jobs", 1, "--seed", seed, "--store", "runs.db").exit_code == 0
+    listed = call("history", "--store", "runs.db", "--json", "-")
+    runs = json.loads(listed.stdout)
+    assert [r["seed"] for r in runs] == [1, 0]
+    assert json.loads((home / "orders.out" / "scorecard.json").read_text())["experiment"]["seed"] == 1
+    page = (home / "orders.out" / "report.html").read_text()
+    assert all(run["run_id"] in page for run in runs)  # the trend
+    done = call("run", "orders.yaml", "--resume", "last", "--store", "runs.db")
+    assert done.exit_code == 2
+    assert "is unfinished" in done.stderr
+    compared = call("compare", runs[1]["run_id"], "last", "--store", "runs.db")
+    assert compared.exit_code == 0
+    assert "seed" in compared.stdout + compared.stderr  # what differs between the two
+    assert call("run", "orders.yaml", "--resume", "last", "--store", "none").exit_code == 2

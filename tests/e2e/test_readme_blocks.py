@@ -26,7 +26,7 @@ def test_python_blocks_run(block, tmp_path):
 
 def test_commands_and_links_exist():
     assert len(BLOCKS) >= 2
-    named = set(re.findall(r"`pipechaos ([a-z]+)", TEXT)) | set(re.findall(r"\$ pipechaos ([a-z]+)", TEXT))
+    named = set(re.findall(r"`pipechaos ([a-z-]+)", TEXT)) | set(re.findall(r"\$ pipechaos ([a-z]+)", TEXT))
     assert named == set(COMMANDS) - {"demo"}
     links = re.findall(r"\]\(([^)#:]+)\)", TEXT)
     assert links

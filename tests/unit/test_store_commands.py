@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipechaos.cli import compare, export, history
-from pipechaos.cli.stores import store_option
+from pipechaos.cli.stores import default_store, opened_store, store_option
 from pipechaos.errors import ConfigError, UnknownNameError
 from pipechaos.score.records import Outcome, Trial, TrialKind
 from pipechaos.store.opening import open_store
@@ -185,9 +185,23 @@ def test_a_reading_command_makes_no_store(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("given", [[], ["--store", ""], ["--store", "none"]])
+def test_the_project_s_own_store_where_none_is_named(tmp_path, monkeypatch):
+    monkeypatch.delenv("PIPECHAOS_STORE")
+    (tmp_path / "pyproject.toml").write_text("[project]\n")
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    assert default_store() == "../.pipechaos/runs.db"
+    with pytest.raises(ConfigError, match="there is no store"):
+        call(history.command)
+    assert not (tmp_path / ".pipechaos").exists()  # reading makes nothing
+    with opened_store(None, create=True) as store:
+        assert store.runs() == ()
+    assert (tmp_path / ".pipechaos" / ".gitignore").read_text() == "*\n"
+    call(history.command)
+
+
+@pytest.mark.parametrize("given", [["--store", ""], ["--store", "none"]])
 def test_no_store_is_named(given, monkeypatch):
-    monkeypatch.delenv("PIPECHAOS_STORE", raising=False)
     with pytest.raises(ConfigError, match="give --store PATH, set PIPECHAOS_STORE"):
         call(history.command, *given)
 
@@ -205,6 +219,7 @@ def test_where_the_store_option_is_read_from(monkeypatch):
     def said(*arguments):
         return CliRunner().invoke(group, list(arguments), default_map={"history": {"store": "file"}}).output.strip()
 
+    monkeypatch.delenv("PIPECHAOS_STORE")
     assert said("history") == "file"
     monkeypatch.setenv("PIPECHAOS_STORE", "environment")
     assert said("history") == "environment"
