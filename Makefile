@@ -3,9 +3,10 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 OUT := build/demo
+PARALLEL := -n auto --maxprocesses 4
 SHELL := /bin/bash
 
-.PHONY: demo demo-meta test test-pandas2 check lint lock clean help
+.PHONY: demo demo-meta test test-pandas2 test-feast check lint lock clean help
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -25,6 +26,12 @@ $(VENV)-pandas2/.installed: requirements/pandas2.txt pyproject.toml
 	@$(VENV)-pandas2/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
+$(VENV)-feast/.installed: requirements/feast.txt pyproject.toml
+	@$(PYTHON) -m venv $(VENV)-feast
+	@$(VENV)-feast/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/feast.txt
+	@$(VENV)-feast/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
 demo: $(VENV)/.installed  ## a real Airflow DAG on real flights, then the campaign and its report
 	@$(BIN)/pipechaos demo --out $(OUT)
 
@@ -32,10 +39,13 @@ demo-meta: $(VENV)/.installed  ## delete each check of the demo's suites in turn
 	@$(BIN)/python benchmarks/demo_meta.py
 
 test: $(VENV)/.installed  ## the whole test suite
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-pandas2: $(VENV)-pandas2/.installed  ## the tests that matter on pandas 2.3
-	@$(VENV)-pandas2/bin/python -m pytest -m "not airflow" tests/golden tests/property tests/contract tests/unit $(ARGS)
+	@$(VENV)-pandas2/bin/python -m pytest -m "not airflow" tests/golden tests/property tests/contract tests/unit $(PARALLEL) $(ARGS)
+
+test-feast: $(VENV)-feast/.installed  ## the feature store's check, in an environment of its own
+	@$(VENV)-feast/bin/python -m pytest tests/feature_store $(ARGS)
 
 lint: $(VENV)/.installed  ## ruff and mypy
 	@$(BIN)/ruff format --check .
@@ -49,6 +59,8 @@ lock:  ## pin the requirements again (needs uv)
 	  --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet --upgrade -o requirements/dev.txt
 	uv pip compile pyproject.toml requirements/pandas2.in --python-version 3.11 --extra pandera --extra gx --extra test --extra build \
 	  --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet --upgrade -o requirements/pandas2.txt
+	uv pip compile pyproject.toml requirements/feast.in --python-version 3.11 --extra pandera --extra gx --extra results --extra build \
+	  --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet --upgrade -o requirements/feast.txt
 
 clean:  ## remove what was built, and the environments
-	rm -rf build dist $(VENV) $(VENV)-pandas2 .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist $(VENV) $(VENV)-pandas2 $(VENV)-feast tests/browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
