@@ -34,6 +34,7 @@ COMMANDS = {
     "compare": ("pipechaos.cli.compare", "Compare two runs: rates, new survivors, those that are gone."),
     "export": ("pipechaos.cli.export", "Write all runs, trials and rates as Parquet files."),
     "schema": ("pipechaos.cli.schema", "Print the JSON Schema of the experiment file."),
+    "feast": ("pipechaos.cli.feast", "Try the validators of a Feast feature view on its offline source."),
     "demo": ("pipechaos.cli.demo", "A real Airflow DAG on real flights, then a campaign and its report."),
 }
 
