@@ -37,6 +37,7 @@ __all__ = [
     "json_schema",
     "load_experiment",
     "parse_experiment",
+    "read_mapping",
 ]
 
 _LONGEST = 80  # characters of a wrong value that a message repeats
@@ -293,20 +294,28 @@ def load_experiment(path: str | Path) -> Experiment:
     ExperimentError
         The file is missing, is no YAML mapping, or says something that is not allowed.
     """
-    file = Path(path)
+    if not Path(path).exists():
+        raise ExperimentError(f"there is no experiment {path}: write one with `pipechaos init BATCH... --schema S`")
+    return parse_experiment(read_mapping(path), str(path))
+
+
+def read_mapping(path: str | Path) -> dict[str, Any]:
+    """Keys of an experiment file, or of a part of one, as they are written.
+
+    Raises
+    ------
+    ExperimentError
+        The file cannot be read, or is no YAML mapping.
+    """
     try:
-        data = yaml.load(file.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
-    except FileNotFoundError:
-        raise ExperimentError(
-            f"there is no experiment {file}: write one with `pipechaos init BATCH... --schema S`"
-        ) from None
+        data = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise ExperimentError(f"{file} cannot be read as YAML: {exc}") from None
+        raise ExperimentError(f"{path} cannot be read as YAML: {exc}") from None
     if not isinstance(data, dict):
         raise ExperimentError(
-            f"{file} must hold a mapping (name:, batches:, validators:, ...), not a {type(data).__name__}"
+            f"{path} must hold a mapping (name:, batches:, validators:, ...), not a {type(data).__name__}"
         )
-    return parse_experiment(data, str(file))
+    return data
 
 
 def json_schema() -> dict[str, Any]:

@@ -224,11 +224,8 @@ def injection_of(trial: Trial) -> Injection:
 
 
 def without_values(trials: Sequence[Trial]) -> list[Trial]:
-    """Trials without texts that history or source gave: numbers alone stay of what was resolved."""
-    return [
-        replace(t, resolved={k: v for k, v in t.resolved.items() if isinstance(v, (int, float))} if t.resolved else {})
-        for t in trials
-    ]
+    """Trials without anything that history or source gave: a median or a bound is some cell's value too."""
+    return [replace(t, resolved={}) for t in trials]
 
 
 def write_result(

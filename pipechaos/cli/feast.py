@@ -160,9 +160,9 @@ def _experiment_file(path: str | None) -> tuple[dict[str, Any], list[Path]]:
     """What a file of --experiment says, and the folders that its code may come from."""
     if path is None:
         return {}, []
-    from pipechaos.feast.experiment import read_file
+    from pipechaos.campaign.experiment import read_mapping
 
-    data = read_file(path)
+    data = read_mapping(path)
     roots = data.pop("roots", ["."])
     return data, [Path(path).parent / r for r in ([roots] if isinstance(roots, str) else roots)]
 

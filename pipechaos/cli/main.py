@@ -75,7 +75,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except PipechaosError as exc:
-            click.echo(f"pipechaos: {exc}", err=True)
+            _say(exc)
             sys.exit(exc.exit_code)
         except (click.ClickException, click.exceptions.Exit):
             raise
@@ -85,12 +85,19 @@ class LazyGroup(click.Group):
         except OSError as exc:
             if exc.errno == errno.EPIPE:  # whoever read our output has left
                 raise
-            click.echo(f"pipechaos: {exc}", err=True)
+            _say(exc)
             sys.exit(_COULD_NOT_RUN)
         except Exception:  # noqa: BLE001 - Python's own exit code is 1, which here means that a gate fails
             traceback.print_exc()
             click.echo("pipechaos: this is a defect of pipechaos, not of your data: please report it", err=True)
             sys.exit(_COULD_NOT_RUN)
+
+
+def _say(error: BaseException) -> None:
+    """A message in its lines; names in it come from other people's tables and files."""
+    from pipechaos.report.escape import visible
+
+    click.echo("\n".join(visible(line) for line in f"pipechaos: {error}".split("\n")), err=True)
 
 
 _EXIT_CODES = (

@@ -92,7 +92,11 @@ def _described(experiment: Experiment, batches: Batches, plan: CampaignPlan, pac
 
 
 def _print(data: dict[str, Any]) -> None:
-    say = people().print
+    from pipechaos.report.escape import visible
+
+    def say(text: str, **style: Any) -> None:
+        people().print(visible(text), **style)
+
     frames = ", ".join(f"{n} {kind}" for kind, n in data["frames"].items())
     say(f"{data['experiment']}: nothing was touched. A run would do this:", style="bold")
     say(

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipechaos.cli.console import people, ready_for
+from pipechaos.cli.console import people
+from pipechaos.cli.places import STDOUT
+from pipechaos.cli.stores import NONE
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -19,7 +21,16 @@ if TYPE_CHECKING:
     from pipechaos.report.inputs import Report
     from pipechaos.score.baseline import Baseline
 
-__all__ = ["accepted_so_far", "baseline_option", "deliver", "report_options", "targets_of", "tell_listeners"]
+__all__ = [
+    "accepted_so_far",
+    "baseline_option",
+    "deliver",
+    "named",
+    "read_accepted",
+    "report_options",
+    "targets_of",
+    "tell_listeners",
+]
 
 # format -> option
 _OPTIONS = {
@@ -33,54 +44,112 @@ _OPTIONS = {
 }
 
 baseline_option = click.option(
-    "--baseline", metavar="FILE", help="Survivors a team accepts; a new, expired or stale one fails the run."
+    "--baseline", metavar="FILE", help="Survivors a team accepts; a new, expired or stale one fails. 'none' for none."
 )
 
 
 def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """A ``--<format> FILE`` for each format of a report."""
     for flag, text in reversed(_OPTIONS.values()):
-        command = click.option(flag, metavar="FILE", help=text)(command)
+        command = click.option(flag, metavar="FILE|-", help=text)(command)
     return command
 
 
 def targets_of(given: Mapping[str, str | None]) -> dict[str, Path]:
-    """File of each format that was asked for, from the options' values; each can be written to."""
+    """File of each format that was asked for, from the options' values; what each needs is installed.
+
+    Raises
+    ------
+    MissingExtraError
+        It is not.
+    """
+    from pipechaos.report.formats import FORMATS
+
     found = {}
     for name, (flag, _) in _OPTIONS.items():
         file = given[flag.removeprefix("--").replace("-", "_")]
         if file is not None:
-            ready_for(file)
+            FORMATS[name].check()
             found[name] = Path(file)
     return found
 
 
-def accepted_so_far(file: str | None, experiment: Experiment) -> Baseline | None:
-    """Baseline of a run, checked before the work; None where none is named."""
-    if file is None:
-        return None
-    from pipechaos.campaign.baseline_file import read_baseline
-    from pipechaos.score.baseline import check_validators
+def named(targets: Mapping[str, Path]) -> dict[str, Path]:
+    """The same by the options that named them, for messages."""
+    return {_OPTIONS[name][0]: path for name, path in targets.items()}
 
-    held = read_baseline(file)
-    check_validators(held, [v.name for v in experiment.validators])
+
+def accepted_so_far(file: str | None, experiment: Experiment) -> Baseline | None:
+    """Baseline of a run, checked before the work; None where none is named, or ``none``.
+
+    Raises
+    ------
+    ConfigError
+        It is not there, is no baseline, or names a validator that the experiment has not.
+    """
+    held = read_accepted(file)
+    if held is not None:
+        from pipechaos.score.baseline import check_validators
+
+        check_validators(held, [v.name for v in experiment.validators])
     return held
 
 
-def deliver(report: Report, out: Path, targets: Mapping[str, Path], *, finished: dt.datetime) -> dict[str, str]:
+def read_accepted(file: str | None) -> Baseline | None:
+    """The baseline that an option names; None where none is named, or ``none``."""
+    if file in (None, "", NONE):
+        return None
+    from pipechaos.campaign.baseline_file import read_baseline
+    from pipechaos.errors import ConfigError
+
+    if not Path(str(file)).exists():
+        raise ConfigError(
+            f"there is no baseline {file} yet: run with `--baseline none`, then write one with "
+            f"`pipechaos baseline update OUT --baseline {file} --reason ... --owner ... --expires 90d`"
+        )
+    return read_baseline(str(file))
+
+
+def deliver(
+    report: Report, out: Path | None, targets: Mapping[str, Path], *, finished: dt.datetime
+) -> tuple[dict[str, str], str]:
     """Write a report: Markdown and, where Jinja2 is there, HTML into the folder of results; other formats as asked.
+
+    Parameters
+    ----------
+    report
+        What is known.
+    out
+        Folder of results; None where nothing is to be written there.
+    targets
+        File for each format asked for; ``-`` is stdout.
+    finished
+        When the run ended.
 
     Returns
     -------
-    dict
+    files : dict
         Path of each file by its format.
+    problem : str
+        What could not be written; empty when all is there.
     """
-    from pipechaos.report.formats import FORMATS, write_reports
+    from pipechaos.errors import CannotRunError
+    from pipechaos.report.formats import FORMATS, render, write_reports
 
-    always = ["markdown", *(["html"] if importlib.util.find_spec("jinja2") else [])]
-    files = write_reports(report, {name: out / FORMATS[name].file for name in always})
-    asked = write_reports(report, targets, timestamp=finished.timestamp())
-    return {**files, **{f"{name}" if name not in files else f"{name} copy": path for name, path in asked.items()}}
+    stamp = finished.timestamp()
+    asked = {name: path for name, path in targets.items() if str(path) != STDOUT}
+    always = ["markdown", *(["html"] if importlib.util.find_spec("jinja2") else [])] if out is not None else []
+    files, problems = {}, []
+    for where in ({name: (out or Path()) / FORMATS[name].file for name in always}, asked):
+        try:
+            written = write_reports(report, where, timestamp=stamp)
+        except CannotRunError as exc:
+            problems.append(str(exc))
+            written = {name: str(path) for name, path in where.items() if path.exists()}
+        files.update({f"{name} too" if name in files else name: path for name, path in written.items()})
+    for name in targets.keys() - asked.keys():
+        click.echo(render(report, name, timestamp=stamp), nl=False)
+    return files, "\n".join(problems)
 
 
 def tell_listeners(report: Report, *, started: dt.datetime, finished: dt.datetime) -> None:

@@ -11,10 +11,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipechaos.cli.console import json_option, people, ready_for
+from pipechaos.cli.console import json_option, people
 from pipechaos.cli.experiments import default_out, duration, opened, progress_bar, replay_command, seed_option
-from pipechaos.cli.results import accepted_so_far, baseline_option, deliver, report_options, targets_of, tell_listeners
-from pipechaos.cli.stores import store_option
+from pipechaos.cli.places import check_out, check_targets, inputs_of, own_files
+from pipechaos.cli.results import (
+    accepted_so_far,
+    baseline_option,
+    deliver,
+    named,
+    report_options,
+    targets_of,
+    tell_listeners,
+)
+from pipechaos.cli.stores import default_store, store_option
+from pipechaos.errors import CannotRunError
 
 if TYPE_CHECKING:
     from pipechaos.campaign.experiment import Experiment
@@ -143,7 +153,7 @@ def run_and_report(experiment: Experiment, root: Path, out: Path, *, source: str
 
     how = wanted or Wanted()
     batches = Batches(experiment, root)
-    _check_places(batches, out, how.json_to)
+    _check_places(experiment, root, out, batches, source, how)
     held = accepted_so_far(how.baseline, experiment)
     kept = tuple if how.values else without_values
     with keeping(experiment.name, root, store=how.store, resume=how.resume, kept=kept) as keeper:
@@ -167,11 +177,13 @@ def run_and_report(experiment: Experiment, root: Path, out: Path, *, source: str
         locations=locate_all(card, [(root / r).resolve() for r in experiment.roots]),
         values=how.values,
     )
-    files |= deliver(report, out, how.targets, finished=finished)
     emit_json(card.to_dict(), how.json_to)
+    delivered, problem = deliver(report, out, how.targets, finished=finished)
     if not how.quiet:
-        _say(report, result, files)
+        _say(report, result, files | delivered)
     tell_listeners(report, started=keeper.started, finished=finished)
+    if problem:
+        raise CannotRunError(f"{problem}\nthe run is whole: `pipechaos score {out}` writes formats again")
     return int(card.exit_code)
 
 
@@ -198,17 +210,9 @@ def _say(report: Report, result: CampaignResult, files: Mapping[str, str]) -> No
     console.print(f"{len(result.trials)} trials in {took}{kept}, exit code {int(report.card.exit_code)}")
 
 
-def _check_places(batches: Batches, out: Path, json_to: str | None) -> None:
-    """See before a long run that its results can be written, and that none of them is one of its batches."""
-    from pipechaos.errors import ExperimentError
-
-    ready_for(out / "scorecard.json")
-    if json_to not in (None, "-"):
-        ready_for(str(json_to))
-    home = out.resolve()
-    for ref in batches.refs.values():
-        mine = [p for p in ref.paths if "://" not in p and Path(p).resolve().is_relative_to(home)]
-        if mine:
-            raise ExperimentError(
-                f"batches: {mine[0]} lies in the folder of results {out}: narrow the pattern, or give another --out"
-            )
+def _check_places(experiment: Experiment, root: Path, out: Path, batches: Batches, source: str, how: Wanted) -> None:
+    """See before a long run that its results can be written, and that nothing is lost by it."""
+    files = {"the experiment": source, "the baseline": how.baseline, "the store": how.store or default_store()}
+    taken = {**own_files(out), **inputs_of(experiment, root, files)}
+    check_out(out, batches)
+    check_targets({"--json": how.json_to, **named(how.targets)}, taken, batches)

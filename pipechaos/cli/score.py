@@ -10,7 +10,9 @@ import click
 
 from pipechaos.cli.console import emit_json, json_option, people
 from pipechaos.cli.experiments import beside, opened, replay_command
-from pipechaos.cli.results import baseline_option, report_options, targets_of
+from pipechaos.cli.places import check_targets, own_files, read_only
+from pipechaos.cli.results import baseline_option, deliver, named, read_accepted, report_options, targets_of
+from pipechaos.errors import CannotRunError
 
 __all__ = ["command"]
 
@@ -31,37 +33,37 @@ def command(
     **reports: str | None,
 ) -> None:
     """Score the trials in OUT (a run's folder) again: after a review of alarms, with other gates, in other formats."""
-    from pipechaos.campaign.baseline_file import read_baseline
     from pipechaos.campaign.explanation_file import EXPLANATIONS, read_explanations
     from pipechaos.campaign.output import rescore, without_values
     from pipechaos.campaign.trials_io import read_trials
     from pipechaos.report.content import build_content
-    from pipechaos.report.formats import write_reports
     from pipechaos.report.inputs import Report
     from pipechaos.report.locate import locate_all
     from pipechaos.report.terminal import render_terminal
 
     folder, now = Path(out), dt.datetime.now(dt.UTC)
     targets = targets_of(reports)
-    fresh = opened(experiment)[0] if experiment else None
-    card = rescore(folder, fresh, baseline=read_baseline(baseline) if baseline else None, today=now.date())
-    explanations = {} if no_values else read_explanations(folder / EXPLANATIONS)
     source = experiment or beside(folder)
-    content = build_content(card, explanations, experiment=source, replay=replay_command(source, folder))
+    fresh = opened(experiment)[0] if experiment else None
+    taken = own_files(folder) | read_only({"the experiment": source, "the baseline": baseline})
+    check_targets({"--json": json_to, **named(targets)}, taken, None)
+    card = rescore(folder, fresh, baseline=read_accepted(baseline), today=now.date())
+    explanations = {} if no_values else read_explanations(folder / EXPLANATIONS)
+    trials = read_trials(folder / "trials.parquet")
+    report = Report(
+        card=card,
+        content=build_content(card, explanations, experiment=source, replay=replay_command(source, folder)),
+        trials=tuple(without_values(trials) if no_values else trials),
+        explanations=explanations,
+        baseline=card.baseline,
+        locations=locate_all(card, _roots(source)) if targets else {},
+        values=not no_values,
+    )
     emit_json(card.to_dict(), json_to)
-    if targets:
-        trials = read_trials(folder / "trials.parquet")
-        report = Report(
-            card=card,
-            content=content,
-            trials=tuple(without_values(trials) if no_values else trials),
-            explanations=explanations,
-            baseline=card.baseline,
-            locations=locate_all(card, _roots(source)),
-            values=not no_values,
-        )
-        write_reports(report, targets, timestamp=now.timestamp())
-    render_terminal(content, people())
+    _, problem = deliver(report, None, targets, finished=now)
+    render_terminal(report.content, people())
+    if problem:
+        raise CannotRunError(problem)
     sys.exit(int(card.exit_code))
 
 

@@ -28,11 +28,11 @@ class _Key:
 _KEYS: Mapping[str, _Key] = {
     "experiment": _Key(kind=str, path=True, commands=_EXPERIMENTS),
     "store": _Key(kind=str),
-    "baseline": _Key(kind=str, path=True, commands=("run", "score", "report", "baseline")),
+    "baseline": _Key(kind=str, path=True, commands=("run", "score", "feast", "baseline")),
     "jobs": _Key(kind=int),
     "no-values": _Key(kind=bool),
     **{
-        name: _Key(kind=str, path=True, commands=("run",))
+        name: _Key(kind=str, path=True, commands=("run", "feast"))
         for name in ("html", "junit-xml", "sarif", "mutation-json", "prometheus", "badge", "markdown")
     },
 }

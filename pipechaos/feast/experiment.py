@@ -9,13 +9,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pipechaos.campaign.experiment import Experiment, _Loader, parse_experiment
+from pipechaos.campaign.experiment import Experiment, parse_experiment
 from pipechaos.errors import ConfigError, ExperimentError
 from pipechaos.feast.view import View
 
-__all__ = ["FOLDER", "Asked", "Profile", "build", "gate_of", "link_roots", "read_file"]
+__all__ = ["FOLDER", "Asked", "Profile", "build", "gate_of", "link_roots"]
 
 FOLDER = "batches"  # below the experiment's root
 _ROOTS = "roots"
@@ -92,23 +90,6 @@ def gate_of(text: str) -> dict[str, Any]:
         f"gate {text!r} must read METRIC<=LIMIT, such as fnr<=0.4: METRIC is one of {', '.join(_METRICS)}, LIMIT lies "
         "between 0 and 1; a gate on one validator or fault belongs into the file of --experiment"
     )
-
-
-def read_file(path: str | Path) -> dict[str, Any]:
-    """Keys of an experiment file from which batches, key and time are left out.
-
-    Raises
-    ------
-    ExperimentError
-        It is missing, or no YAML mapping.
-    """
-    try:
-        data = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise ExperimentError(f"{path} cannot be read as YAML: {exc}") from None
-    if not isinstance(data, dict):
-        raise ExperimentError(f"{path} must hold a mapping (faults:, gates:, ...), not a {type(data).__name__}")
-    return data
 
 
 def build(view: View, names: Sequence[str], asked: Asked) -> Experiment:

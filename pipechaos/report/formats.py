@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from pipechaos.batch.textfile import write_text
-from pipechaos.errors import CannotRunError, UnknownNameError
+from pipechaos.errors import CannotRunError, MissingExtraError, PipechaosError, UnknownNameError
 from pipechaos.report.inputs import Report
 from pipechaos.report.markdown import LIMIT, render_markdown
 
@@ -30,12 +31,26 @@ class Format:
         What it is for, in a line.
     timed
         Takes the ``timestamp`` of the run.
+    needs
+        Optional library, and the extra that brings it.
     """
 
     file: str
     renders: str
     about: str
     timed: bool = False
+    needs: tuple[str, str] | None = None
+
+    def check(self) -> None:
+        """See before a long run that its library is there.
+
+        Raises
+        ------
+        MissingExtraError
+            It is not.
+        """
+        if self.needs is not None and importlib.util.find_spec(self.needs[0]) is None:
+            raise MissingExtraError(*self.needs)
 
     def load(self) -> Callable[..., str]:
         """Import the function."""
@@ -51,7 +66,12 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "markdown": Format(
             file="report.md", renders=f"{_HERE}.formats:markdown_report", about="for pull requests and step summaries"
         ),
-        "html": Format(file="report.html", renders=f"{_HERE}.html:render_html", about="one page, nothing loaded"),
+        "html": Format(
+            file="report.html",
+            renders=f"{_HERE}.html:render_html",
+            about="one page, nothing loaded",
+            needs=("jinja2", "report"),
+        ),
         "junit": Format(
             file="junit.xml", renders=f"{_HERE}.junit:render_junit", about="for the test tab of a CI server"
         ),
@@ -66,6 +86,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             renders=f"{_HERE}.prometheus:render_prometheus",
             about="for the textfile collector of node_exporter",
             timed=True,
+            needs=("prometheus_client", "prometheus"),
         ),
         "badge": Format(
             file="badge.json", renders=f"{_HERE}.badge:render_badge", about="endpoint of a shields.io badge"
@@ -108,7 +129,7 @@ def render(report: Report, name: str, *, timestamp: float | None = None) -> str:
 
 
 def write_reports(report: Report, targets: Mapping[str, Path], *, timestamp: float | None = None) -> dict[str, str]:
-    """Write a report in several formats: all are rendered before the first is written, each through a temporary name.
+    """Write a report in several formats, each by itself and through a temporary name: one that fails costs no other.
 
     Parameters
     ----------
@@ -126,15 +147,23 @@ def write_reports(report: Report, targets: Mapping[str, Path], *, timestamp: flo
 
     Raises
     ------
-    UnknownNameError, MissingExtraError
-        As :func:`render`.
+    UnknownNameError
+        There is no such format; nothing is written.
     CannotRunError
-        A file cannot be written.
+        Some could not be made or written; the others are there.
     """
-    texts = {name: render(report, name, timestamp=timestamp) for name in targets}
-    for name, text in texts.items():
-        _write(Path(targets[name]), text)
-    return {name: str(targets[name]) for name in texts}
+    for name in targets:
+        if name not in FORMATS:
+            raise UnknownNameError("format", name, FORMATS)
+    problems = []
+    for name, path in targets.items():
+        try:
+            _write(Path(path), render(report, name, timestamp=timestamp))
+        except PipechaosError as error:
+            problems.append(f"{name}: {error}")
+    if problems:
+        raise CannotRunError("\n".join(problems))
+    return {name: str(path) for name, path in targets.items()}
 
 
 def _write(path: Path, text: str) -> None:

@@ -14,12 +14,13 @@ __all__ = ["Alarm", "ControlChange", "Movement", "PairFate", "Paired", "RateChan
 
 
 class PairFate(StrEnum):
-    """What became of a pair. Only the first four count."""
+    """What became of a pair. Only the first four are in rates and tests; the fifth is a loss of its weakness too."""
 
     KEPT = "kept"  # detected by both; on a control: accepted by both
     LOST = "lost"  # the old version caught it, the new one missed it; on a control: a false alarm added
     WON = "won"
     MISSED = "missed"  # missed by both; on a control: a false alarm of both
+    SILENCED = "silenced"  # the old version caught it, the new one gave no verdict
     UNPAIRED = "unpaired"  # only one version was asked
     OTHER_FRAME = "other_frame"  # the data changed while the versions were compared
     INJECTION = "injection"  # ours: the fault could not be applied
@@ -28,7 +29,7 @@ class PairFate(StrEnum):
     BASE_BAD = "base_bad"
     NOOP = "noop"
     SUBNATURAL = "subnatural"
-    ERROR_ADDED = "error_added"  # the new version alone gave no judgement
+    ERROR_ADDED = "error_added"  # the new version alone gave no judgement, on what the old one had not caught
     ERROR = "error"
     DUPLICATE = "duplicate"
     TRUE_ALARM = "true_alarm"  # a control that a review found truly bad: in no rate
@@ -37,7 +38,7 @@ class PairFate(StrEnum):
 class Movement(StrEnum):
     """Where a weakness went, by its counts alone: how sure that is, its test says."""
 
-    LOST = "lost"  # more losses than wins
+    LOST = "lost"  # more losses than wins; a detection that became an error is a loss
     WON = "won"
     MIXED = "mixed"  # as many losses as wins
     SAME = "same"
@@ -82,14 +83,16 @@ class WeaknessChange:
         Which one.
     kept, missed, lost, won
         Its pairs.
+    silenced
+        Pairs that the old version caught and on which the new one gave no verdict: losses that are in no rate.
     batches
-        Distinct base batches among them.
+        Distinct base batches among all of them.
     movement, test
-        Where it went, and how surely.
-    lost_trials, won_trials
+        Where it went, and how surely; the test is about ``lost`` and ``won`` alone.
+    lost_trials, won_trials, silenced_trials
         Ids of the new version's trials, the largest dose first.
     caught_by
-        Checks that spoke only before (on losses) or only now (on wins), most often first.
+        Checks that spoke only before (on losses of either kind) or only now (on wins), most often first.
     """
 
     weakness_id: str
@@ -105,17 +108,24 @@ class WeaknessChange:
     missed: int
     lost: int
     won: int
+    silenced: int
     batches: int
     movement: Movement
     test: SignFlip
     lost_trials: tuple[str, ...]
     won_trials: tuple[str, ...]
+    silenced_trials: tuple[str, ...]
     caught_by: tuple[str, ...]
 
     @property
     def pairs(self) -> int:
         """Pairs that count."""
         return self.kept + self.missed + self.lost + self.won
+
+    @property
+    def gone(self) -> int:
+        """Pairs that were caught before alone: missed now, or without a verdict now."""
+        return self.lost + self.silenced
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,9 +177,9 @@ class Paired:
     fnr
         Over all pairs of faulty trials that count.
     weaknesses
-        All that have such a pair: lost ones first, the most losses on top; then won, mixed, same.
+        All that have such a pair or a silenced one: lost ones first, the most losses on top; then won, mixed, same.
     apart
-        Pairs of faulty trials that do not count, by fate.
+        Pairs of faulty trials that are in no rate, by fate.
     subnatural_lost, subnatural_won
         Among pairs on which no check could tell the batch from an ordinary day: in no rate.
     natural, benign

@@ -1,7 +1,8 @@
 """Two versions of a suite on the same frames: what each pair of trials came to (SCORING.md sections 2 and 4).
 
 A pair is one injection, or one untouched batch, judged by both versions. It counts only where both came to a judgement
-that stands in the rates; everything else is counted apart, by the first reason that holds.
+that stands in the rates; everything else is counted apart, by the first reason that holds. What the old version caught
+and the new one gives no verdict on is a loss of its weakness, yet in no rate and no test: an error is no miss.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ __all__ = ["compare", "weakness_of"]
 
 
 COUNTING = (PairFate.KEPT, PairFate.LOST, PairFate.WON, PairFate.MISSED)
+_GONE = (PairFate.LOST, PairFate.SILENCED)
 _FATES = {
     (Outcome.TP, Outcome.TP): PairFate.KEPT,
     (Outcome.TP, Outcome.FN): PairFate.LOST,
+    (Outcome.TP, Outcome.ERROR): PairFate.SILENCED,
     (Outcome.FN, Outcome.TP): PairFate.WON,
     (Outcome.FN, Outcome.FN): PairFate.MISSED,
     (Outcome.TN, Outcome.TN): PairFate.KEPT,
@@ -62,11 +65,12 @@ def compare(base: Iterable[Trial], head: Iterable[Trial], *, rho: float = RHO) -
     old, new = list(base), list(head)
     faults, unpaired = _pairs(old, new, TrialKind.FAULT)
     counting = [p for p in faults if p.fate in COUNTING]
+    moving = [p for p in faults if p.fate in COUNTING or p.fate is PairFate.SILENCED]
     hidden = [p for p in faults if p.fate is PairFate.SUBNATURAL]
     judged = [_FATES.get((p.base.outcome, p.head.outcome)) for p in hidden]
     return Paired(
         fnr=_change(counting, Outcome.FN, rho),
-        weaknesses=_weaknesses(counting),
+        weaknesses=_weaknesses(moving),
         apart=_apart(faults, unpaired),
         subnatural_lost=judged.count(PairFate.LOST),
         subnatural_won=judged.count(PairFate.WON),
@@ -87,7 +91,7 @@ def _pairs(old: Sequence[Trial], new: Sequence[Trial], kind: TrialKind) -> tuple
         # the same frame under two names says nothing twice
         content = head.after_digest or f"name {key}"
         frame = ("" if kind is TrialKind.NATURAL else weakness_of(head), content)
-        if fate in COUNTING or fate is PairFate.SUBNATURAL:
+        if fate in COUNTING or fate in (PairFate.SILENCED, PairFate.SUBNATURAL):
             fate = PairFate.DUPLICATE if frame in seen else fate
             seen.add(frame)
         found.append(_Pair(base=base, head=head, fate=fate))
@@ -120,9 +124,9 @@ def _fate(base: Trial, head: Trial) -> PairFate:
         return PairFate.TRUE_ALARM
     if any(t.subnatural for t in both):
         return PairFate.SUBNATURAL
-    if Outcome.ERROR in outcomes:
-        return PairFate.ERROR if base.outcome is Outcome.ERROR else PairFate.ERROR_ADDED
-    return _FATES[base.outcome, head.outcome]
+    if base.outcome is Outcome.ERROR:
+        return PairFate.ERROR
+    return _FATES.get((base.outcome, head.outcome), PairFate.ERROR_ADDED)
 
 
 def _change(pairs: Sequence[_Pair], bad: Outcome, rho: float) -> RateChange:
@@ -176,7 +180,7 @@ def _weaknesses(pairs: Sequence[_Pair]) -> tuple[WeaknessChange, ...]:
             found,
             key=lambda w: (
                 order.index(w.movement),
-                -abs(w.lost - w.won),
+                -abs(w.gone - w.won),
                 -w.severity / w.rungs,
                 w.fault,
                 w.columns,
@@ -189,9 +193,10 @@ def _weaknesses(pairs: Sequence[_Pair]) -> tuple[WeaknessChange, ...]:
 def _weakness(name: str, group: Sequence[_Pair]) -> WeaknessChange:
     first = group[0].head
     count = Counter(p.fate for p in group)
-    lost, won = count[PairFate.LOST], count[PairFate.WON]
-    movement = Movement.LOST if lost > won else Movement.WON if won > lost else Movement.MIXED if won else Movement.SAME
-    side = {Movement.LOST: PairFate.LOST, Movement.WON: PairFate.WON}.get(movement)
+    won, gone = count[PairFate.WON], count[PairFate.LOST] + count[PairFate.SILENCED]
+    movement = Movement.LOST if gone > won else Movement.WON if won > gone else Movement.MIXED if won else Movement.SAME
+    spoke = {Movement.LOST: [p.base for p in group if p.fate in _GONE]}
+    spoke[Movement.WON] = [p.head for p in group if p.fate is PairFate.WON]
     return WeaknessChange(
         weakness_id=name,
         fault=first.fault,
@@ -204,14 +209,16 @@ def _weakness(name: str, group: Sequence[_Pair]) -> WeaknessChange:
         rungs=first.rungs,
         kept=count[PairFate.KEPT],
         missed=count[PairFate.MISSED],
-        lost=lost,
+        lost=count[PairFate.LOST],
         won=won,
+        silenced=count[PairFate.SILENCED],
         batches=len({p.head.batch for p in group}),
         movement=movement,
         test=_test(group),
         lost_trials=_ids(group, PairFate.LOST),
         won_trials=_ids(group, PairFate.WON),
-        caught_by=_spoke(p.base if side is PairFate.LOST else p.head for p in group if p.fate is side),
+        silenced_trials=_ids(group, PairFate.SILENCED),
+        caught_by=_spoke(spoke.get(movement, ())),
     )
 
 

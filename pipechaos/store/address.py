@@ -13,6 +13,7 @@ from pipechaos.errors import ConfigError
 
 __all__ = ["Address", "parse_address"]
 
+_ALMOST = re.compile(r"[A-Za-z][A-Za-z0-9+]+:")
 _NAME = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _USER = re.compile(r"^([a-z0-9+]+://[^:/@]*):.*@", re.DOTALL)
 _SECRET_KEY = re.compile(r"([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
@@ -65,6 +66,8 @@ def parse_address(given: str | os.PathLike[str], env: Mapping[str, str] | None =
     text = _expanded(os.fspath(given), os.environ if env is None else env)
     scheme, found, rest = text.partition("://")
     if not found:
+        if _ALMOST.match(text):  # not repeated: it may hold a password
+            raise ConfigError("a store's address has two slashes after its scheme: postgresql://..., sqlite:///PATH")
         return _file(text)
     if scheme in _SQLITE:
         return _file(rest.partition("?")[0].removeprefix("/"))

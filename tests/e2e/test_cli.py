@@ -1,13 +1,16 @@
 """What somebody in a hurry meets at the command line: hints, exit codes, streams, and files that must stay whole."""
 
+import contextlib
 import json
 import os
 import pty
 import re
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -21,6 +24,7 @@ from click.testing import CliRunner
 from pipechaos.campaign.experiment import json_schema, load_experiment
 from pipechaos.campaign.starter import starter
 from pipechaos.cli.main import COMMANDS, main
+from pipechaos.errors import CannotRunError
 
 ROOT = Path(__file__).parents[2]
 DAYS = [f"2024-03-{day:02}" for day in range(1, 15)]
@@ -565,3 +569,90 @@ def test_runs_are_kept_and_shown(home):
     assert compared.exit_code == 0
     assert "seed" in compared.stdout + compared.stderr  # what differs between the two
     assert call("run", "orders.yaml", "--resume", "last", "--store", "none").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--html", f"lake/features/date={DAYS[3]}/part-0.parquet"), f"is batch '{DAYS[3]}', which it would replace"),
+        (("--html", f"lake/features/date={DAYS[3]}/report.html"), f"is batch '{DAYS[3]}', which it would replace"),
+        (("--json", "orders.yaml"), "is the experiment, which it would replace"),
+        (("--sarif", "checks.py"), "is a suite, which it would replace"),
+        (("--junit-xml", "orders.out/trials.parquet"), "is trials.parquet of the folder of results"),
+        (("--badge", "x.json", "--sarif", "./x.json"), "both name x.json: one would replace the other"),
+        (("--json", "-", "--badge", "-"), "both name -: one would replace the other"),
+        (("--store", "runs.db", "--badge", "runs.db"), "is the store, which it would replace"),
+    ],
+    ids=lambda v: " ".join(v) if isinstance(v, tuple) else "",
+)
+def test_no_result_replaces_what_a_run_reads_or_writes(home, options, said):
+    before = snapshot(home)
+    done = call("run", "orders.yaml", "--jobs", 1, *options)
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert snapshot(home) == before
+    if "lake" not in str(options) and "checks.py" not in options and "--store" not in options:
+        done = call("score", "orders.out", *options)
+        assert (done.exit_code, said in done.stderr) == (2, True)
+        assert snapshot(home) == before
+
+
+def test_a_dash_is_stdout(home):
+    done = call("score", "orders.out", "--badge", "-")
+    assert json.loads(done.stdout)["label"] == "pipechaos"
+    assert not (home / "-").exists()
+
+
+def test_a_format_that_fails_after_the_run_costs_nothing_else(home, monkeypatch):
+    def broken(report):
+        raise CannotRunError("no room")
+
+    monkeypatch.setattr("pipechaos.report.sarif.render_sarif", broken)
+    options = ("--sarif", "s.json", "--badge", "b.json", "--json", "card.json", "--store", "runs.db")
+    done = call("run", "orders.yaml", "--jobs", 1, "--out", "new", *options)
+    assert done.exit_code == 3
+    assert "sarif: no room" in done.stderr
+    assert "`pipechaos score new` writes formats again" in done.stderr
+    assert {"scorecard.json", "trials.parquet", "report.md", "report.html"} <= {p.name for p in Path("new").iterdir()}
+    assert Path("b.json").exists()
+    assert Path("card.json").exists()
+    (run,) = json.loads(call("history", "--store", "runs.db", "--json", "-").stdout)
+    assert run["status"] == "finished"
+
+
+def test_a_missing_library_is_found_before_the_run(home, monkeypatch):
+    real = find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda n, *a: None if n == "prometheus_client" else real(n, *a))
+    before = snapshot(home)
+    done = call("run", "orders.yaml", "--prometheus", "p.prom")
+    assert (done.exit_code, snapshot(home)) == (3, before)
+    assert "pip install 'pipechaos[prometheus]'" in done.stderr
+
+
+def test_no_baseline_yet(home):
+    done = call("run", "orders.yaml", "--baseline", "known.json")
+    assert done.exit_code == 2
+    assert "run with `--baseline none`, then write one with `pipechaos baseline update OUT" in done.stderr
+    assert call("run", "orders.yaml", "--jobs", 1, "--baseline", "none").exit_code == 0
+
+
+def test_without_values_nothing_that_data_gave_is_kept(home):
+    """A median is some cell's value: 48.0 is none of what the experiment says."""
+    write_experiment("outliers.yaml", faults=[{"fault": "value.outlier", "columns": ["amount"]}])
+    assert call("run", "outliers.yaml", "--jobs", 1, "--store", "kept.db", "--no-values").exit_code == 0
+    rows = pq.read_table("outliers.out/trials.parquet").to_pylist()
+    assert {r["resolved"] for r in rows} == {"{}"}
+    with contextlib.closing(sqlite3.connect("kept.db")) as db:
+        assert {r[0] for r in db.execute("select distinct resolved from pc_trial")} == {"{}"}
+    assert call("run", "outliers.yaml", "--jobs", 1, "--store", "none").exit_code == 0
+    rows = pq.read_table("outliers.out/trials.parquet").to_pylist()
+    assert any("centre" in r["resolved"] for r in rows)  # it is there otherwise
+
+
+def test_control_codes_in_names_never_reach_the_terminal(home):
+    for name in ("plan", "run"):
+        write_experiment("e.yaml", faults=[{"fault": "null.mcar", "columns": ["a\x1b[31m"]}])
+        done = call(name, "e.yaml")
+        assert done.exit_code == 2
+        assert "\x1b" not in done.stderr
+        assert "\\x1b[31m" in done.stderr

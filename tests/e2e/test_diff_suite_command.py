@@ -201,8 +201,23 @@ def test_a_version_that_judges_nothing_is_no_result(home, old, new, reason):
     assert reason in " ".join(err.split())
 
 
-def test_errors_of_the_new_version_alone_leave_it_open(home):
+def test_a_crash_instead_of_a_detection_is_a_loss(home):
     write("old", OLD)
+    write("new", NERVOUS)
+    code, found, err = diff("old/checks.py", "new/checks.py")
+    assert (code, found["result"]["apart"]) == (1, {"silenced": 8})
+    (lost,) = [w for w in found["result"]["weaknesses"] if w["movement"] == "lost"]
+    assert (lost["fault"], lost["silenced"], lost["lost"]) == ("value.sign", 8, 0)
+    said = "loses value.sign on amount (numbers with the sign flipped; 8 of 8 caught before, no verdict now)"
+    assert said in " ".join(err.split())
+    assert f"pipechaos replay --experiment orders.diff/head.yaml {lost['silenced_trials'][0]}" in " ".join(err.split())
+    code, _, err = diff("old/checks.py", "new/checks.py", "--allow-losses")
+    assert code == 4
+    assert "the new version alone gave no judgement on 8 of 16 pairs" in " ".join(err.split())
+
+
+def test_errors_of_the_new_version_alone_leave_it_open(home):
+    write("old", WEAK)
     write("new", NERVOUS)
     code, found, err = diff("old/checks.py", "new/checks.py")
     assert (code, found["result"]["apart"]) == (4, {"error_added": 8})

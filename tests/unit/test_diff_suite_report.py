@@ -165,12 +165,52 @@ def test_nothing_compared_is_inconclusive_and_never_a_pass():
 
 
 def test_a_few_errors_of_the_new_version_are_told_and_many_leave_it_open():
-    base = [fault("d0", TP, repeat=i) for i in range(100)] + QUIET
+    base = [fault("d0", FN, repeat=i) for i in range(100)] + QUIET
     for errors, code in ((5, ExitCode.OK), (6, ExitCode.INCONCLUSIVE)):
-        head = [fault("d0", Outcome.ERROR if i < errors else TP, repeat=i) for i in range(100)] + QUIET
+        head = [fault("d0", Outcome.ERROR if i < errors else FN, repeat=i) for i in range(100)] + QUIET
         found = comparison(side(base), side(head))
         assert found.exit_code() is code
         assert f"{errors} no judgement of the new version alone" in markdown(found)
+
+
+def silenced(errors, misses, kept):
+    """One weakness on as many days: so many without a verdict now, missed now, caught by both."""
+    days = [f"d{i}" for i in range(errors + misses + kept)]
+    now = [Outcome.ERROR] * errors + [FN] * misses + [TP] * kept
+    base = [fault(d, TP) for d in days] + QUIET
+    head = [fault(d, outcome) for d, outcome in zip(days, now, strict=True)] + QUIET
+    return comparison(side(base), side(head))
+
+
+def test_a_detection_that_became_a_crash_is_a_loss():
+    found = silenced(11, 0, 0)
+    assert found.lost
+    assert found.exit_code() is ExitCode.GATE_FAILED
+    assert found.exit_code(allow_losses=True) is ExitCode.INCONCLUSIVE  # 11 of 11 pairs are not judged
+    said = "This change loses {} on {} (numbers in the wrong unit; 11 of 11 caught before, no verdict now)."
+    text = markdown(found)
+    assert text.startswith("## Suite change fails")
+    assert f"**{said.format('`value.scale`', '`air_time`')}**" in text
+    assert said.format("value.scale", "air_time") in " ".join(terminal(found).split())
+    assert "| 11 of 11 | 0 of 11 | 11 of 11 | n/a | `limit` |" in text
+    assert "Pairs of faults in no rate: 11 caught before, no verdict now." in text
+    assert "`pipechaos replay t-d" in text
+    (weakness,) = found.to_json()["result"]["weaknesses"]
+    assert (weakness["movement"], weakness["lost"], weakness["silenced"]) == ("lost", 0, 11)
+    assert len(weakness["silenced_trials"]) == 11
+    assert found.to_json()["first"]["lost"] is True
+
+
+def test_misses_and_crashes_are_told_apart():
+    text = markdown(silenced(1, 2, 97))
+    assert "2 of 100 no longer caught, 1 caught before, no verdict now)" in text
+    assert "| 100 of 100 | 97 of 100 | 1 of 100 | 0.5 | `limit` |" in text
+    assert silenced(1, 0, 99).exit_code() is ExitCode.GATE_FAILED
+    assert silenced(1, 0, 99).exit_code(allow_losses=True) is ExitCode.OK
+
+
+def test_without_crashes_nothing_is_said_of_them():
+    assert "no verdict" not in markdown(silenced(0, 2, 9))
 
 
 class Tags(HTMLParser):

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pytest
 
 from pipechaos.batch.io import read_batch
+from pipechaos.campaign.experiment import read_mapping
 from pipechaos.errors import CannotRunError, ConfigError, ExperimentError, MissingExtraError, UnknownNameError
 from pipechaos.feast.batches import canonical, export
-from pipechaos.feast.experiment import Asked, Profile, build, gate_of, link_roots, read_file
+from pipechaos.feast.experiment import Asked, Profile, build, gate_of, link_roots
 from pipechaos.feast.repository import opened_repository
 from pipechaos.feast.view import Feature, View, feature_of, missing_columns
 from pipechaos.feast.windows import Length, Window, days_of, windows
@@ -313,9 +314,9 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path):
     for text, said in (("- a", "must hold a mapping"), ("a: [", "cannot be read"), ("seed: 1\nseed: 2", "there twice")):
         file.write_text(text, encoding="utf-8")
         with pytest.raises(ExperimentError, match=said):
-            read_file(file)
+            read_mapping(file)
     file.write_text("incidents: [{batch: 2024-05-03, reason: flood}]", encoding="utf-8")
-    e = build(view(), NAMES, Asked(validators=ONE, roots=[tmp_path], file=read_file(file)))
+    e = build(view(), NAMES, Asked(validators=ONE, roots=[tmp_path], file=read_mapping(file)))
     assert e.incidents[0].batch == "2024-05-03"
 
 

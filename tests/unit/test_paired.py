@@ -99,7 +99,9 @@ def test_the_fnr_difference_weighs_weaknesses_alike():
 @pytest.mark.parametrize(
     ("base", "head", "fate"),
     [
-        ({"outcome": TP}, {"outcome": ERROR, "error_cause": ErrorCause.CRASH}, "error_added"),
+        ({"outcome": FN}, {"outcome": ERROR, "error_cause": ErrorCause.CRASH}, "error_added"),
+        ({"outcome": ERROR}, {"outcome": TP}, "error"),
+        ({"outcome": TP, "subnatural": True}, {"outcome": ERROR, "subnatural": True}, "subnatural"),
         ({"outcome": ERROR, "error_cause": ErrorCause.CRASH}, {"outcome": FN}, "error"),
         ({"outcome": ERROR, "error_cause": ErrorCause.INJECTION}, {"outcome": FN}, "injection"),
         ({"outcome": TP}, {"outcome": BASE_BAD}, "base_bad_added"),
@@ -119,6 +121,52 @@ def test_only_two_judgements_on_one_frame_make_a_pair(base, head, fate):
     assert found.weaknesses == ()
     assert math.isnan(found.fnr.difference)
     assert math.isnan(found.fnr.before.estimate)
+
+
+@pytest.mark.parametrize("cause", [ErrorCause.CRASH, ErrorCause.TIMED_OUT, ErrorCause.CHECK, ErrorCause.NOT_RUN])
+def test_what_was_caught_and_has_no_verdict_now_is_lost_and_in_no_rate(cause):
+    base = [fault(b, TP, check="limit") for b in "abc"]
+    head = [fault(b, ERROR, error_cause=cause) for b in "abc"]
+    found = compare(base, head)
+    (lost,) = found.moved(Movement.LOST)
+    assert (lost.silenced, lost.lost, lost.pairs, lost.batches) == (3, 0, 0, 3)
+    assert (lost.caught_by, lost.lost_trials) == (("limit",), ())
+    assert sorted(lost.silenced_trials) == ["a-x-3-error", "b-x-3-error", "c-x-3-error"]
+    assert (dict(found.apart), found.fnr.pairs, found.fnr.worse) == ({"silenced": 3}, 0, 0)
+    assert math.isnan(lost.test.p)  # the test is about caught and missed alone
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "movement"),
+    [
+        ([(TP, ERROR), (TP, TP)], Movement.LOST),
+        ([(TP, ERROR), (FN, TP)], Movement.MIXED),
+        ([(TP, ERROR), (FN, TP), (FN, TP)], Movement.WON),
+        ([(TP, ERROR), (TP, FN), (FN, TP)], Movement.LOST),
+        ([(FN, ERROR), (TP, TP)], Movement.SAME),
+        ([(ERROR, ERROR), (TP, TP)], Movement.SAME),
+    ],
+)
+def test_a_verdict_that_is_gone_weighs_as_much_as_a_miss(outcomes, movement):
+    base = [fault(f"b{i}", one) for i, (one, _) in enumerate(outcomes)]
+    head = [fault(f"b{i}", other) for i, (_, other) in enumerate(outcomes)]
+    (found,) = compare(base, head).weaknesses
+    assert found.movement is movement
+
+
+def test_the_most_detections_gone_come_first_however_they_went():
+    base = [fault(b, TP, severity=s) for b in "abc" for s in (1, 2)]
+    head = [fault("a", FN, severity=1), *(fault(b, TP, severity=1) for b in "bc")]
+    head += [fault(b, ERROR, severity=2) for b in "abc"]
+    assert [w.severity for w in compare(base, head).weaknesses] == [2, 1]
+
+
+def test_a_frame_without_a_verdict_counts_once():
+    base = [fault(b, TP, after_digest="same", source_digest="same") for b in "ab"]
+    head = [fault(b, ERROR, after_digest="same", source_digest="same") for b in "ab"]
+    found = compare(base, head)
+    assert dict(found.apart) == {"silenced": 1, "duplicate": 1}
+    assert found.weaknesses[0].silenced == 1
 
 
 def test_subnatural_losses_are_told_apart():

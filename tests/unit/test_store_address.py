@@ -92,3 +92,14 @@ def test_a_campaign_and_the_recorder_need_no_sqlalchemy():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("given", ["postgresql:/u:s3cr3t@h/db", "postgresql+psycopg:u:s3cr3t@h/db", "sqlite:/runs.db"])
+def test_a_slash_too_few_makes_no_file_and_repeats_no_password(given):
+    with pytest.raises(ConfigError, match="two slashes") as caught:
+        parse_address(given)
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_a_drive_is_no_scheme():
+    assert parse_address("C:/runs.db").file.name == "runs.db"

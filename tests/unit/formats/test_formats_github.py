@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pipechaos.errors import CannotRunError, UnknownNameError
+from pipechaos.errors import CannotRunError, MissingExtraError, UnknownNameError
 from pipechaos.report.badge import render_badge
 from pipechaos.report.formats import FORMATS, render, write_reports
 from pipechaos.report.github import github_annotations, github_output, write_github
@@ -187,6 +187,27 @@ def test_no_file_is_written_where_one_format_is_wrong(report, tmp_path):
     with pytest.raises(UnknownNameError, match="did you mean 'sarif'"):
         write_reports(report, {"junit": tmp_path / "j.xml", "sarf": tmp_path / "s.json"})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_format_that_fails_costs_no_other(report, tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    targets = {
+        "junit": tmp_path / "file" / "j.xml",
+        "badge": tmp_path / "b.json",
+        "sarif": tmp_path / "file" / "s.json",
+    }
+    with pytest.raises(CannotRunError, match=r"(?s)junit: cannot write .*sarif: cannot write "):
+        write_reports(report, targets)
+    assert (tmp_path / "b.json").read_text(encoding="utf-8") == render(report, "badge")
+
+
+def test_a_missing_library_is_known_before_it_is_needed(monkeypatch):
+    for name, needed in (("html", "jinja2"), ("prometheus", "prometheus_client")):
+        FORMATS[name].check()
+        monkeypatch.setattr("importlib.util.find_spec", lambda found, needed=needed: None if found == needed else found)
+        with pytest.raises(MissingExtraError, match=f"{needed} is not installed"):
+            FORMATS[name].check()
+        monkeypatch.undo()
 
 
 def test_a_file_that_cannot_be_written_says_so(report, tmp_path):
