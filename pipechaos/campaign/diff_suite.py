@@ -19,7 +19,7 @@ from pipechaos.campaign.sample import Sample
 from pipechaos.campaign.source import Batches
 from pipechaos.campaign.suite_versions import SuiteVersion, importing
 from pipechaos.campaign.trials_io import write_trials
-from pipechaos.errors import ConfigError, ValidatorLoadError
+from pipechaos.errors import ValidatorLoadError
 from pipechaos.score.gates import ExitCode
 from pipechaos.score.outcome import blind, paranoid
 from pipechaos.score.pair_records import Movement, Paired, PairFate
@@ -33,7 +33,6 @@ __all__ = [
     "MAX_ERROR",
     "Side",
     "SuiteDiff",
-    "check_place",
     "default_trials",
     "diff_suite",
     "write_diff",
@@ -117,7 +116,10 @@ class SuiteDiff:
 
     @property
     def lost(self) -> bool:
-        """Whether the change loses a weakness or a batch that a review found truly bad, or adds a false alarm."""
+        """Whether the change loses a weakness or a batch that a review found truly bad, or adds a false alarm.
+
+        A weakness is lost to misses and to errors alike: a suite that crashes on what it caught has lost it.
+        """
         found = self.paired
         alarms = bool(found.natural.added or found.benign.added)
         return bool(found.moved(Movement.LOST)) or alarms or bool(found.natural.true_alarms_lost)
@@ -140,7 +142,7 @@ class SuiteDiff:
             said.append("no pair of faulty trials could be compared")
         if not found.natural.change.pairs:
             said.append("no untouched batch could be compared")
-        errors = found.apart.get(PairFate.ERROR_ADDED.value, 0)
+        errors = sum(found.apart.get(f.value, 0) for f in (PairFate.ERROR_ADDED, PairFate.SILENCED))
         if errors > MAX_ERROR * (errors + found.fnr.pairs):
             said.append(f"the new version alone gave no judgement on {errors} of {errors + found.fnr.pairs} pairs")
         mute = found.natural.apart.get(PairFate.ERROR_ADDED.value, 0)
@@ -346,20 +348,6 @@ def _side(side: Side) -> Mapping[str, Any]:
         "paranoid": side.paranoid,
         "flaky_batches": list(side.flaky),
     }
-
-
-def check_place(out: Path, experiment: Experiment, root: Path) -> None:
-    """See before a long run that its results would lie among no batches.
-
-    Raises
-    ------
-    ConfigError
-        A batch lies in the folder.
-    """
-    home = out.resolve()
-    for ref in Batches(experiment, root).refs.values():
-        if any("://" not in p and Path(p).resolve().is_relative_to(home) for p in ref.paths):
-            raise ConfigError(f"the batch {ref.uri} lies in the folder of results {out}: give another --out")
 
 
 def write_diff(out: Path, found: SuiteDiff, root: Path, *, values: bool = True) -> Path:

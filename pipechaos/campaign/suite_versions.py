@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipechaos.campaign.experiment import Experiment, ValidatorSpec
-from pipechaos.errors import CannotRunError, ConfigError, UnknownNameError, suggest
+from pipechaos.campaign.versions import git, repository
+from pipechaos.errors import ConfigError, UnknownNameError, suggest
 from pipechaos.validate.base import KINDS
 
 __all__ = ["WORKTREE", "SuiteVersion", "importing", "suite_versions"]
 
 WORKTREE = "WORKTREE"  # the files as they lie there, committed or not
-_SET_BY_HOOKS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
 _PACKAGE_HOME = Path(__file__).resolve().parents[2]
 
 
@@ -226,22 +224,21 @@ class _Finder:
 
 def _repository(root: Path, roots: Sequence[str]) -> Path:
     """Top folder of the repository that the experiment lies in, or else the first of its roots."""
-    for place in (root, *map(Path, roots)):
-        found = _git(place, "rev-parse", "--show-toplevel", check=False) if place.is_dir() else None
-        if found is not None and found.returncode == 0:
-            return Path(os.fsdecode(found.stdout).rstrip("\n")).resolve()
-    raise ConfigError(
-        f"the experiment in {root} lies in no git repository: give --base and --head as files or specs instead"
-    )
+    home = repository(root, *map(Path, roots))
+    if home is None:
+        raise ConfigError(
+            f"the experiment in {root} lies in no git repository: give --base and --head as files or specs instead"
+        )
+    return home
 
 
 def _commit(home: Path, revision: str) -> str:
     if not revision or revision.startswith("-"):
         raise ConfigError(f"{revision!r} is no revision")
-    found = _git(home, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", check=False)
+    found = git(home, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", check=False)
     if found.returncode == 0:
         return found.stdout.decode().strip()
-    listed = _git(home, "for-each-ref", "--format=%(refname:short)").stdout.decode(errors="replace").split()
+    listed = git(home, "for-each-ref", "--format=%(refname:short)").stdout.decode(errors="replace").split()
     near = suggest(revision, listed) or next((n for n in listed if n.endswith(f"/{revision}")), None)
     hint = f"did you mean {near!r}? " if near else ""
     raise ConfigError(
@@ -254,26 +251,6 @@ def _copy_out(home: Path, commit: str, folders: Sequence[str], copy: Path) -> No
     """Write the files of some folders as they were, through an index of our own: work tree and index stay untouched."""
     copy.mkdir(parents=True)
     index = {"GIT_INDEX_FILE": str(copy.with_name(f"{copy.name}.index"))}
-    _git(home, "read-tree", commit, env=index)
-    files = _git(home, "--literal-pathspecs", "ls-files", "-z", "--", *folders, env=index).stdout if folders else b""
-    _git(home, "checkout-index", "-z", "--stdin", f"--prefix={copy}/", env=index, given=files)
-
-
-def _git(
-    place: Path, *arguments: str, check: bool = True, env: dict[str, str] | None = None, given: bytes = b""
-) -> subprocess.CompletedProcess[bytes]:
-    clean = {k: v for k, v in os.environ.items() if k not in _SET_BY_HOOKS}
-    try:
-        done = subprocess.run(  # noqa: S603 - the user's own git, without a shell
-            ["git", "-C", str(place), "-c", "core.fsmonitor=false", *arguments],  # noqa: S607 - wherever it lies
-            input=given,
-            capture_output=True,
-            env={**clean, **(env or {})},
-            check=False,
-        )
-    except FileNotFoundError:
-        raise CannotRunError("git is not installed: give --base and --head as files or specs instead") from None
-    if check and done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
-        raise CannotRunError(f"git {arguments[0]} failed in {place}: {said}")
-    return done
+    git(home, "read-tree", commit, env=index)
+    files = git(home, "--literal-pathspecs", "ls-files", "-z", "--", *folders, env=index).stdout if folders else b""
+    git(home, "checkout-index", "-z", "--stdin", f"--prefix={copy}/", env=index, given=files)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -13,7 +17,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["emit_json", "json_option", "people", "ready_for"]
+__all__ = ["emit_json", "ended_in_order", "json_option", "people", "ready_for"]
 
 _WIDTH = 100  # of text that goes to a file or a log
 
@@ -72,3 +76,21 @@ def emit_json(data: Any, to: str | None) -> None:
 
     ready_for(to)
     write_text(Path(to), text)
+
+
+@contextmanager
+def ended_in_order() -> Iterator[None]:
+    """Let a polite kill (a cancelled CI job) unwind, so that what is temporary is removed."""
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

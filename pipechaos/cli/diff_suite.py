@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import click
 
-from pipechaos.cli.console import emit_json, json_option, people, ready_for
+from pipechaos.cli.console import emit_json, ended_in_order, json_option, people
 from pipechaos.cli.experiments import duration, opened, progress_bar, seed_option
+from pipechaos.cli.places import check_out, check_targets, inputs_of
 
 __all__ = ["command"]
 
@@ -63,25 +60,26 @@ def command(
       pipechaos diff-suite flights.yaml --base old/schemas.py:schema --head schemas.py:schema
 
     Both versions see the same draws, so that a few trials show a difference. Exits 1 when a weakness is lost (caught
-    before and missed now, more often than the other way round) or a false alarm is added, on an untouched or a
-    harmlessly changed batch, however few they are; --allow-losses lets both through. Exits 3 when a version is blind,
-    judges nothing or cannot be loaded; 4 when nothing could be compared, when the new version alone gives no judgement
-    on more than 5 % of the pairs or on any untouched batch, or when a version contradicts itself.
+    before and missed now, or caught before and without a verdict now, more often than caught only now) or a false alarm
+    is added, on an untouched or a harmlessly changed batch, however few they are; --allow-losses lets both through.
+    Exits 3 when a version is blind, judges nothing or cannot be loaded; 4 when nothing could be compared, when the new
+    version alone gives no judgement on more than 5 % of the pairs or on any untouched batch, or when a version
+    contradicts itself.
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
-    from pipechaos.campaign.diff_suite import check_place, diff_suite, write_diff
+    from pipechaos.campaign.diff_suite import diff_suite, write_diff
+    from pipechaos.campaign.source import Batches
     from pipechaos.campaign.suite_versions import suite_versions
     from pipechaos.report.suite_diff import markdown_diff, render_diff
 
-    if markdown_to == json_to == "-":
-        raise click.UsageError("only one of --markdown and --json can go to stdout")
     parsed, root = opened(experiment, seed=seed)
     folder = Path(out) if out else Path(experiment).with_suffix(".diff")
-    check_place(folder, parsed, root)
-    for target in (str(folder / "head.yaml"), json_to, markdown_to):
-        if target not in (None, "-"):
-            ready_for(str(target))
+    batches = Batches(parsed, root)
+    check_out(folder, batches)
+    check_targets(
+        {"--json": json_to, "--markdown": markdown_to}, inputs_of(parsed, root, {"the experiment": experiment}), batches
+    )
     with (
-        _ended_in_order(),
+        ended_in_order(),
         suite_versions(parsed, root, base=base, head=head, validator=validator) as (old, new),
         progress_bar(quiet) as progress,
     ):
@@ -100,24 +98,6 @@ def command(
             f"\n{found.sample.trials} faulty trials of each version in {duration(found.seconds)}, exit code {int(code)}"
         )
     sys.exit(int(code))
-
-
-@contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """Let a polite kill (a cancelled CI job) unwind, so that the copy of a revision is removed."""
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _again(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipechaos.cli.console import json_option, people
+from pipechaos.cli.console import ended_in_order, json_option, people
 from pipechaos.cli.experiments import seed_option
 from pipechaos.cli.results import baseline_option, report_options
 from pipechaos.cli.stores import store_option
@@ -228,11 +228,10 @@ def _today() -> dt.datetime:
 @contextmanager
 def _private(keep: str | None, repo: str) -> Iterator[Path]:
     """A folder for copies of data that nobody else can read; removed at the end unless it is to be kept."""
-    from pipechaos.cli.diff_suite import _ended_in_order
     from pipechaos.errors import ConfigError
 
     if keep is None:
-        with _ended_in_order(), tempfile.TemporaryDirectory(prefix="pipechaos-feast-") as made:
+        with ended_in_order(), tempfile.TemporaryDirectory(prefix="pipechaos-feast-") as made:
             yield Path(made).resolve()
         return
     folder = Path(keep).resolve()

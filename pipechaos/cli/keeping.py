@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import secrets
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Keeper", "keeping"]
 
 _TREND = 60  # past runs that a report draws
-_GIT_SECONDS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +66,8 @@ def keeping(
     Parameters
     ----------
     experiment, root
-        Its name, and the folder whose git revision is written down.
+        Its name, and the folder whose git revision is written down; where that lies in no repository, the working
+        directory's.
     store
         As ``--store`` gives it; None is the project's own, where the extra ``store`` is installed.
     resume
@@ -101,10 +100,7 @@ def keeping(
 
 
 def _revision(folder: Path) -> str:
-    """Commit that is checked out there; empty without git or a repository."""
-    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    """Commit checked out where the experiment lies, or else, as a copied one lies nowhere, in the working directory."""
+    from pipechaos.campaign.versions import checked_out
+
+    return checked_out(folder, Path())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.console import Console
 
@@ -13,7 +14,8 @@ from pipechaos.faults import registry
 from pipechaos.plan.placement import Placement
 from pipechaos.report.blocks import Block, Line, Name, markdown_blocks, print_blocks
 from pipechaos.report.escape import clip, listed
-from pipechaos.report.numbers import amount, over_batches, over_blocks, plural
+from pipechaos.report.numbers import over_batches, over_blocks, plural
+from pipechaos.report.survivors import dose_text
 from pipechaos.score.gates import ExitCode
 from pipechaos.score.pair_records import Alarm, Movement, PairFate, RateChange, WeaknessChange
 from pipechaos.score.sign_flip import SignFlip
@@ -27,6 +29,10 @@ _NAMES = 20  # of a list
 _FEW = 5
 _NAME = 60
 _CHECK = 100
+_MUTE = (
+    "No verdict now: the new version crashed, hung or left checks out where the old one caught it. Such a pair is a "
+    "loss, and in no rate; p is about pairs that both versions judged."
+)
 
 
 def markdown_diff(found: SuiteDiff, *, rerun: str, replay: str, allow_losses: bool = False, limit: int = LIMIT) -> str:
@@ -139,23 +145,41 @@ def _sentence(found: SuiteDiff) -> Line:
     return (*said, ".")
 
 
-Group = tuple[tuple[str, tuple[str, ...]], int, int]
+@dataclass(kw_only=True)
+class _Group:
+    """A fault on columns that went one way."""
+
+    moved: int = 0  # to a miss, or to a detection
+    silenced: int = 0
+    rest: int = 0  # pairs that could have moved
+
+    def said(self, verb: str) -> str:
+        of = f" of {self.moved + self.silenced + self.rest}"
+        parts = [(self.moved, verb), (self.silenced, "caught before, no verdict now")]
+        told = [(n, words) for n, words in parts if n]
+        return " and ".join(f"{n}{'' if at else of} {words}" for at, (n, words) in enumerate(told))
 
 
-def _grouped(found: SuiteDiff, movement: Movement) -> list[Group]:
-    """Faults on columns that went one way: pairs that moved, of those that could have; the most on top."""
-    groups: dict[tuple[str, tuple[str, ...]], tuple[int, int]] = {}
+Groups = list[tuple[tuple[str, tuple[str, ...]], _Group]]
+
+
+def _grouped(found: SuiteDiff, movement: Movement) -> Groups:
+    """Faults on columns that went one way; the most pairs on top."""
+    groups: dict[tuple[str, tuple[str, ...]], _Group] = {}
     for w in found.paired.moved(movement):
-        moved, rest = (w.lost, w.kept) if movement is Movement.LOST else (w.won, w.missed)
-        before = groups.get((w.fault, w.columns), (0, 0))
-        groups[w.fault, w.columns] = (before[0] + moved, before[1] + moved + rest)
-    return sorted(((k, *n) for k, n in groups.items()), key=lambda g: (-g[1], g[0]))
+        group = groups.setdefault((w.fault, w.columns), _Group())
+        lost = movement is Movement.LOST
+        group.moved += w.lost if lost else w.won
+        group.silenced += w.silenced if lost else 0
+        group.rest += w.kept if lost else w.missed
+    return sorted(groups.items(), key=lambda g: (-g[1].moved - g[1].silenced, g[0]))
 
 
-def _named(groups: Sequence[Group], verb: str) -> Line:
+def _named(groups: Groups, verb: str) -> Line:
     out: Line = ()
-    for at, ((fault, columns), moved, of) in enumerate(groups[:_LOUD]):
-        out = (*out, ", " if at else "", Name(text=fault), *_on(columns), f" ({_title(fault)}{moved} of {of} {verb})")
+    for at, ((fault, columns), group) in enumerate(groups[:_LOUD]):
+        said = f" ({_title(fault)}{group.said(verb)})"
+        out = (*out, ", " if at else "", Name(text=fault), *_on(columns), said)
     rest = len(groups) - _LOUD
     return (*out, f" and {plural(rest, 'more fault')}") if rest > 0 else out
 
@@ -179,17 +203,21 @@ def _weaknesses(found: SuiteDiff, movement: Movement, title: str) -> Block | Non
     if not moved:
         return None
     spoke = {Movement.LOST: "caught before by", Movement.WON: "caught now by"}.get(movement, "")
-    rows = tuple(_row(w, named=bool(spoke)) for w in moved[:_ROWS])
-    rest = len(moved) - _ROWS
+    mute = any(w.silenced for w in moved)
+    after: list[Line] = [(_MUTE,)] if mute else []
+    if len(moved) > _ROWS:
+        after.append((f"And {len(moved) - _ROWS} more; the JSON holds all of them.",))
+    counts = ("caught before", "caught now", *(["no verdict now"] if mute else []))
     return Block(
         title=f"{title}: {plural(len(moved), 'weakness', 'weaknesses')}",
-        headers=("fault", "on", "dose", "caught before", "caught now", "p", *([spoke] if spoke else [])),
-        rows=rows,
-        after=((f"And {rest} more; the JSON holds all of them.",),) if rest > 0 else (),
+        headers=("fault", "on", "dose", *counts, "p", *([spoke] if spoke else [])),
+        rows=tuple(_row(w, named=bool(spoke), mute=mute) for w in moved[:_ROWS]),
+        after=tuple(after),
     )
 
 
-def _row(w: WeaknessChange, *, named: bool) -> tuple[Line, ...]:
+def _row(w: WeaknessChange, *, named: bool, mute: bool) -> tuple[Line, ...]:
+    of = f" of {w.pairs + w.silenced}"
     placed = f" ({Placement.of(w.placement)})" if w.placement else ""
     where: Line = (*_on(w.columns)[1:], placed) if w.columns else (f"the whole batch{placed}",)
     checks: list[Line] = [(Name(text=clip(c, _CHECK)),) for c in w.caught_by[:1]]
@@ -197,22 +225,13 @@ def _row(w: WeaknessChange, *, named: bool) -> tuple[Line, ...]:
     return (
         (Name(text=w.fault),),
         where,
-        (_dose(w),),
-        (f"{w.kept + w.lost} of {w.pairs}",),
-        (f"{w.kept + w.won} of {w.pairs}",),
+        (dose_text(w),),
+        (f"{w.kept + w.gone}{of}",),
+        (f"{w.kept + w.won}{of}",),
+        *(((f"{w.silenced}{of}",),) if mute else ()),
         (_p(w.test),),
         *(((*(checks[0] if checks else ("an error only",)), more),) if named else ()),
     )
-
-
-def _dose(w: WeaknessChange) -> str:
-    try:
-        moves = registry.get(w.fault).ladder.moves
-    except UnknownNameError:
-        moves = "fraction"
-    rung = f"severity {w.severity} of {w.rungs}" if w.severity else "off the ladder"
-    value = w.fraction if moves == "fraction" else w.params.get(moves)
-    return rung if (w.rungs == 1 and w.severity) or value is None else f"{rung} ({moves} {amount(value)})"
 
 
 def _p(test: SignFlip) -> str:
@@ -299,12 +318,13 @@ def _points(difference: float) -> str:
 
 
 def _replay(found: SuiteDiff, rerun: str, replay: str) -> Block | None:
-    lost = next((w for w in found.paired.weaknesses if w.lost_trials), None)
+    lost = next((w for w in found.paired.weaknesses if w.gone), None)
     if lost is None:
         return None
+    trial = (*lost.lost_trials, *lost.silenced_trials)[0]
     lines: tuple[Line, ...] = (
         ("the comparison: ", Name(text=rerun)),
-        ("then one loss, ", Name(text=lost.fault), *_on(lost.columns), ": ", Name(text=replay + lost.lost_trials[0])),
+        ("then one loss, ", Name(text=lost.fault), *_on(lost.columns), ": ", Name(text=replay + trial)),
     )
     return Block(title="See it again", lines=lines)
 
@@ -323,6 +343,7 @@ def _checks(found: SuiteDiff) -> Block:
 
 
 _APART = {
+    PairFate.SILENCED: "caught before and without a verdict now",
     PairFate.UNPAIRED: "asked of one version only",
     PairFate.OTHER_FRAME: "the data changed meanwhile",
     PairFate.INJECTION: "injection failed",
@@ -351,7 +372,7 @@ def _about(found: SuiteDiff) -> Block:
     for what, apart in (("Pairs of faults", p.apart), ("Untouched batches", p.natural.apart)):
         if apart:
             said = ", ".join(f"{n} {_APART[PairFate(k)]}" for k, n in apart.items())
-            lines.append((f"{what} that do not count: {said}.",))
+            lines.append((f"{what} in no rate: {said}.",))
     if p.subnatural_lost or p.subnatural_won:
         lines.append(
             (f"Within the range of the history, so in no rate: {p.subnatural_lost} lost, {p.subnatural_won} won.",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from pipechaos.campaign.explain import Example
 from pipechaos.campaign.explanation import Explanation
@@ -19,11 +19,37 @@ from pipechaos.score.scorecard import Scorecard, ValidatorScore
 from pipechaos.score.survivors import Survivor
 from pipechaos.validate.verdict import Subject
 
-__all__ = ["Entry", "Looked", "Rows", "entries", "looked_text", "ordinary", "rows_of", "wanted_examples"]
+__all__ = [
+    "Dosed",
+    "Entry",
+    "Looked",
+    "Rows",
+    "dose_text",
+    "entries",
+    "looked_text",
+    "ordinary",
+    "rows_of",
+    "wanted_examples",
+]
 
 _WHOLE_BATCH = "the whole batch"
 _NOBODY = "no check looked at it"
 _SHAPE = (Subject.DTYPE, Subject.SCHEMA)
+
+
+class Dosed(Protocol):
+    """A fault at a dose: a survivor of a run, a weakness of a comparison, a trial."""
+
+    @property
+    def fault(self) -> str: ...  # noqa: D102 - its code
+    @property
+    def severity(self) -> int: ...  # noqa: D102 - 0 off the ladder
+    @property
+    def rungs(self) -> int: ...  # noqa: D102 - of its ladder
+    @property
+    def fraction(self) -> float: ...  # noqa: D102
+    @property
+    def params(self) -> Mapping[str, Any]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +173,7 @@ def ordinary(card: Scorecard) -> tuple[str, ...]:
         for s in validator.subnatural:
             groups.setdefault(_rung_key(s), []).append(s)
     return tuple(
-        f"{g[0].fault} on {', '.join(g[0].columns) or _WHOLE_BATCH}{_placed(g[0])}, {_dose(g[0])}: "
+        f"{g[0].fault} on {', '.join(g[0].columns) or _WHOLE_BATCH}{_placed(g[0])}, {dose_text(g[0])}: "
         + ", ".join(_said(g))
         for g in groups.values()
     )
@@ -196,7 +222,7 @@ def _ladder_key(s: Survivor) -> str:
     return canonical_json([s.fault, list(s.columns), s.placement, fixed, rest]).decode()
 
 
-def _moves(s: Survivor) -> str:
+def _moves(s: Dosed) -> str:
     try:
         return registry.get(s.fault).ladder.moves
     except UnknownNameError:
@@ -216,12 +242,12 @@ def _entry(
         fault=lead.fault,
         columns=lead.columns,
         placement=_placed(lead),
-        dose=_dose(lead),
+        dose=dose_text(lead),
         missed=_said(worst),
         caught=tuple(c for v in card.validators if v.name not in names and (c := _caught(v, lead))),
         stack=card.stack is not None and _rung_key(lead) in through,
         other_doses=tuple(
-            f"{_dose(r[0]).replace(f' of {r[0].rungs}', '', 1)}: "
+            f"{dose_text(r[0]).replace(f' of {r[0].rungs}', '', 1)}: "
             + ", ".join(f"{' and '.join(names)} {count}" for count, names in _alike(r).items())
             for r in rungs[1:]
         ),
@@ -258,8 +284,15 @@ def _placed(s: Survivor) -> str:
     return f" ({Placement.of(s.placement)})" if s.placement else ""
 
 
-def _dose(s: Survivor) -> str:
-    """Severity with what it means: the parameter the ladder moves, then whatever else is not as usual."""
+def dose_text(s: Dosed) -> str:
+    """Severity with what it means: the parameter the ladder moves, then whatever else is not as usual.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> dose_text(SimpleNamespace(fault="null.mcar", severity=3, rungs=5, fraction=0.2, params={}))
+    'severity 3 of 5 (fraction 0.2)'
+    """
     moved = _moves(s)
     parts = [
         f"{k} {amount(v)}" for k, v in sorted(s.params.items(), key=lambda p: (p[0] != moved, p[0])) if v is not None

@@ -126,7 +126,9 @@ def _fate(base: Trial, head: Trial) -> PairFate:
         return PairFate.SUBNATURAL
     if base.outcome is Outcome.ERROR:
         return PairFate.ERROR
-    return _FATES.get((base.outcome, head.outcome), PairFate.ERROR_ADDED)
+    if head.outcome is Outcome.ERROR and base.outcome is not Outcome.TP:
+        return PairFate.ERROR_ADDED
+    return _FATES[base.outcome, head.outcome]
 
 
 def _change(pairs: Sequence[_Pair], bad: Outcome, rho: float) -> RateChange:

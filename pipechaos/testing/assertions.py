@@ -10,6 +10,8 @@ from typing import Any
 from pipechaos.batch.digest import ordered_digest
 from pipechaos.batch.model import Batch
 from pipechaos.campaign.explain import example
+from pipechaos.campaign.explanation import NearMiss
+from pipechaos.campaign.nearness import near_misses
 from pipechaos.campaign.tasks import Task
 from pipechaos.campaign.trials import subnatural
 from pipechaos.errors import CannotRunError, ConfigError
@@ -210,7 +212,7 @@ class Bench:
         verdict = self._base(judges, base)
         draws: tuple[Draw, ...] = ()
         if verdict.status is VerdictStatus.ACCEPTED:
-            trial = _Trial(judges=judges, base=base, verdict=verdict, history=earlier)
+            trial = _Trial(judges=judges, base=base, verdict=verdict, history=earlier, values=self.values)
             draws = _distinct(trial.draw(replace(first, repeat=r)) for r in range(repeats))
         result = Result(validator=judges.name, batch=base.name, injection=first, base=verdict, draws=draws)
         return self._settled(result, judges)
@@ -293,6 +295,7 @@ class _Trial:
     base: Batch
     verdict: Verdict
     history: tuple[Batch, ...]
+    values: bool
 
     def draw(self, injection: Injection) -> Draw:
         injected = self._injected(injection)
@@ -316,7 +319,12 @@ class _Trial:
             example=example(self.base, injected) if applied else None,
             digest=ordered_digest(injected.batch.table),
             subnatural=applied and self._ordinary(injection, injected.batch),
+            near=self._near(injection, injected.batch) if judgement.outcome is Outcome.FN else (),
         )
+
+    def _near(self, injection: Injection, after: Batch) -> tuple[NearMiss, ...]:
+        limits = {self.judges.name: self.judges.limits}
+        return near_misses(limits, injection.columns, self.base.table, after.table, values=self.values)
 
     def _injected(self, injection: Injection) -> Injected:
         """As a campaign does it: scales from history, stale rows from the batch before."""

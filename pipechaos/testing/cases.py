@@ -7,14 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pipechaos.errors import PlanError
-from pipechaos.report.escape import visible
+from pipechaos.report.escape import listed, visible
 
 if TYPE_CHECKING:
     from pipechaos.batch.model import Batch
+    from pipechaos.faults.spec import Fault
 
 __all__ = ["FaultCase", "fault_cases"]
 
 _MIDDLE = (3,)
+_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,7 +94,7 @@ def fault_cases(
     UnknownNameError
         A preset, fault or column that is not there.
     PlanError
-        Nothing fits.
+        A named fault gives no case, or nothing of a preset fits.
 
     Examples
     --------
@@ -111,14 +113,13 @@ def fault_cases(
     for name in (*columns, *ignore):
         source.column(name)
     left = [c for c in source.columns if c in ignore or (columns and c not in columns)]
-    wanted = {registry.get(code).code for code in faults}
-    found = [
-        pair
-        for pair in pairs(preset or ("standard" if faults else "quick"), source, ignore=left)
-        if not wanted or pair.fault in wanted
-    ]
-    if not found:
-        raise PlanError(f"none of the faults {', '.join(sorted(wanted))} fits a column of batch {source.name!r}")
+    wanted = {fault.code: fault for fault in map(registry.get, faults)}
+    chosen = preset or ("standard" if faults else "quick")
+    found = [pair for pair in pairs(chosen, source, ignore=left) if not wanted or pair.fault in wanted]
+    fitting = {pair.fault for pair in found}
+    unfit = [_unfit(fault, source, left, chosen) for code, fault in wanted.items() if code not in fitting]
+    if unfit:
+        raise PlanError(f"a named fault gives no case for batch {source.name!r}: {'; '.join(map(visible, unfit))}")
     like = FaultCase(fault="", batch=source, history=as_history(history() if callable(history) else history, roles))
     return tuple(
         replace(
@@ -132,3 +133,26 @@ def fault_cases(
         for pair in found
         for severity in severities_of(pair, severities)
     )
+
+
+def _unfit(fault: Fault, batch: Batch, left: Sequence[str], preset: str) -> str:
+    """Why a fault gives no case, and what it takes."""
+    from pipechaos.faults.spec import Family
+    from pipechaos.plan.presets import PRESETS, on_columns, pairs
+
+    columns = [c for c in batch.columns if c not in left]
+    if fault.family is Family.BENIGN:
+        return f"{fault.code} is a change that a contract may allow: nobody has to reject it"
+    if fault.family is Family.CANARY:
+        return f"{fault.code} is a canary: a campaign tries it by itself"
+    if fault.family not in PRESETS[preset]:
+        return f"{fault.code} is not in preset {preset!r}"
+    if fault.needs_time and batch.time is None:
+        return f"{fault.code} needs a time column: name it with time="
+    if fault.column_count and not on_columns(fault, batch, columns):
+        kind = "any type" if fault.types == "any" else fault.types
+        rest = f"none of those to break ({listed(columns, _SHOWN)}) is one" if columns else "none is left to break"
+        return f"{fault.code} takes a column of {kind}, and {rest}"
+    if preset == "quick" and fault.code in {p.fault for p in pairs("standard", batch, ignore=left)}:
+        return f"{fault.code} is not among the few that preset 'quick' picks"
+    return f"{fault.code} needs another column of numbers or times, by which it strikes"

@@ -9,6 +9,7 @@ from pipechaos.campaign.explain import Example
 from pipechaos.campaign.replay import looked_at
 from pipechaos.plan.injection import Injection
 from pipechaos.report.escape import clip, listed, visible
+from pipechaos.report.explained import near_text
 from pipechaos.report.numbers import amount, percent, plural
 from pipechaos.report.survivors import rows_of
 from pipechaos.score.records import FindingRef, Outcome
@@ -19,6 +20,7 @@ __all__ = ["base_bad", "not_accepted", "not_rejected", "nothing_changed"]
 
 _SHOWN = 5
 _CELL = 44
+_NEAR = 3
 
 
 def not_rejected(result: Result, checks: Sequence[Check], *, values: bool) -> str:
@@ -37,6 +39,10 @@ def not_rejected(result: Result, checks: Sequence[Check], *, values: bool) -> st
         f"  changed   {_changed(worst)}",
         *(_rows(worst.example, values) if worst.example else ()),
         f"  looked    {listed(looked, _SHOWN) if looked else 'no check looks'} {'' if looked else place}".rstrip(),
+        *(
+            f"  near      {near_text(m).removeprefix(f'{m.validator} ')}"
+            for m in [m for m in worst.near if m.used > 0][:_NEAR]
+        ),
         *_findings(worst.judgement.new_findings, "  said      "),
         *([_ORDINARY] if worst.subnatural else ()),
         f"  to do     {_todo_missed(columns, looked) if missed else _TODO_ERROR}",

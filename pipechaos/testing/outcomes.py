@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipechaos.campaign.explain import Example
+from pipechaos.campaign.explanation import NearMiss
 from pipechaos.errors import PlanError
 from pipechaos.ledger.records import Status
 from pipechaos.report.escape import visible
@@ -39,6 +40,8 @@ class Draw:
         Of the broken copy: two draws with one digest count once.
     subnatural
         Whether the dose leaves the batch looking like an ordinary one of the history.
+    near
+        Of a draw that was missed: declared limits that it came near to, the nearest first.
     """
 
     repeat: int
@@ -50,6 +53,7 @@ class Draw:
     example: Example | None = None
     digest: str = ""
     subnatural: bool = False
+    near: tuple[NearMiss, ...] = ()
 
     @property
     def outcome(self) -> Outcome:

@@ -260,7 +260,7 @@ class MustAccept:
     noted: list[Any]
 
     def __repr__(self) -> str:
-        return "must_reject"
+        return "must_accept"
 
     def __call__(self, validator: Any, batches: Any, **given: Any) -> AcceptResult:
         """See :func:`pipechaos.testing.assertions.must_accept`."""

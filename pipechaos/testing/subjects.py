@@ -21,7 +21,8 @@ from pipechaos.batch.ipc import ipc_bytes
 from pipechaos.batch.model import Batch
 from pipechaos.batch.ref import BatchRef
 from pipechaos.errors import BatchError, ConfigError
-from pipechaos.validate.base import KINDS, Validator
+from pipechaos.validate.base import KINDS, LimitingValidator, Validator
+from pipechaos.validate.limits import Limit
 from pipechaos.validate.polars_frame import FrameKind, kind_of
 from pipechaos.validate.verdict import Check, Verdict
 from pipechaos.validate.worker import ValidatorSpec, Worker, WorkerSpec
@@ -51,6 +52,9 @@ class Judges(Protocol):
     @property
     def checks(self) -> tuple[Check, ...]: ...  # noqa: D102 - that its suite declares
 
+    @property
+    def limits(self) -> tuple[Limit, ...]: ...  # noqa: D102 - numbers that its checks declare
+
     def verdict(self, batch: Batch) -> Verdict:
         """Judge the frame that a reader would have made of a file of this batch."""
         ...
@@ -71,6 +75,11 @@ class InProcess:
     def checks(self) -> tuple[Check, ...]:
         """That its suite declares."""
         return self.validator.checks
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Numbers that its checks declare."""
+        return self.validator.limits if isinstance(self.validator, LimitingValidator) else ()
 
     def frame(self, batch: Batch) -> Any:
         """Frame that a reader would have made of a file of this batch: pandas, or polars for those who judge polars."""
@@ -102,6 +111,11 @@ class InWorker:
     def checks(self) -> tuple[Check, ...]:
         """That its suite declares."""
         return self.worker.describe()[self.name].checks
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Numbers that its checks declare."""
+        return self.worker.describe()[self.name].limits
 
     def verdict(self, batch: Batch) -> Verdict:
         """Judge a batch over there."""

@@ -193,7 +193,7 @@ def test_a_detection_that_became_a_crash_is_a_loss():
     assert f"**{said.format('`value.scale`', '`air_time`')}**" in text
     assert said.format("value.scale", "air_time") in " ".join(terminal(found).split())
     assert "| 11 of 11 | 0 of 11 | 11 of 11 | n/a | `limit` |" in text
-    assert "Pairs of faults in no rate: 11 caught before, no verdict now." in text
+    assert "Pairs of faults in no rate: 11 caught before and without a verdict now." in text
     assert "`pipechaos replay t-d" in text
     (weakness,) = found.to_json()["result"]["weaknesses"]
     assert (weakness["movement"], weakness["lost"], weakness["silenced"]) == ("lost", 0, 11)
@@ -203,7 +203,7 @@ def test_a_detection_that_became_a_crash_is_a_loss():
 
 def test_misses_and_crashes_are_told_apart():
     text = markdown(silenced(1, 2, 97))
-    assert "2 of 100 no longer caught, 1 caught before, no verdict now)" in text
+    assert "2 of 100 no longer caught and 1 caught before, no verdict now)" in text
     assert "| 100 of 100 | 97 of 100 | 1 of 100 | 0.5 | `limit` |" in text
     assert silenced(1, 0, 99).exit_code() is ExitCode.GATE_FAILED
     assert silenced(1, 0, 99).exit_code(allow_losses=True) is ExitCode.OK

@@ -9,6 +9,8 @@ import pytest
 
 from pipechaos.campaign.experiment import parse_experiment
 from pipechaos.campaign.suite_versions import importing, suite_versions
+from pipechaos.campaign.versions import checked_out
+from pipechaos.cli.keeping import keeping
 from pipechaos.errors import ConfigError, UnknownNameError
 
 
@@ -84,6 +86,46 @@ def test_a_hook_of_git_does_not_lead_astray(repo, monkeypatch, tmp_path):
     (base, _) = versions(repo, "HEAD~1", roots=["suites"])
     assert len(base.commit) == 40
     assert index.read_bytes() == before
+
+
+def test_what_is_checked_out_is_asked_of_the_first_folder_that_lies_in_a_repository(repo, monkeypatch, tmp_path):
+    head = git("rev-parse", "HEAD", where=repo)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    new = tmp_path / "new"
+    new.mkdir()
+    git("init", "-q", where=new)
+    assert checked_out(repo / "suites") == checked_out(outside, repo) == checked_out(tmp_path / "gone", repo) == head
+    assert checked_out(outside) == ""
+    assert checked_out(new, repo) == ""  # no commit yet: another repository's says nothing about it
+    monkeypatch.setenv("GIT_DIR", str(new / ".git"))
+    assert checked_out(repo) == head
+    monkeypatch.setenv("PATH", str(outside))
+    assert checked_out(repo) == ""
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_run_is_kept_with_the_revision_of_its_folder_or_of_the_working_directory(repo, monkeypatch, tmp_path, inside):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    first = git("rev-parse", "HEAD~1", where=repo)
+    other = tmp_path / "other"
+    git("clone", "-q", str(repo), str(other), where=repo)
+    git("checkout", "-q", first, where=other)
+    (tmp_path / "copied").mkdir()
+    asked = []
+
+    def recorder(store, run_id, *, revision, **more):
+        asked.append(revision)
+
+    monkeypatch.setattr("pipechaos.store.recorder.recorder", recorder)
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))  # as a hook of another repository sets it
+    monkeypatch.chdir(repo if not inside else other)
+    store = f"sqlite:///{tmp_path / 'store.db'}"
+    with keeping("e", repo / "conf" if inside else tmp_path / "copied", store=store, resume=None, kept=tuple):
+        monkeypatch.delenv("GIT_DIR")
+    assert asked == [git("rev-parse", "HEAD", where=repo)]
+    assert asked != [first]
 
 
 def test_names_that_leave_the_tree_of_a_root_are_literal(repo):

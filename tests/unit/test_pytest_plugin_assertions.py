@@ -23,6 +23,8 @@ from pipechaos.testing import (
     must_accept,
     must_reject,
 )
+from pipechaos.testing.assertions import Bench
+from pipechaos.testing.pytest_plugin import MustAccept, MustReject, Settings
 
 ROWS = 200
 
@@ -80,6 +82,26 @@ def test_a_missed_fault_fails_with_what_was_done():
     assert f"{first[1]} -> {result.draws[0].example.after[0][1]}" in text
     assert "amount:in_range(0, 10)" in text
     assert "tighten a check on amount" in text
+
+
+def test_a_miss_names_the_checks_that_came_nearest():
+    """Amounts 0 to 9 grow by a tenth: the maximum goes nine tenths of the way from 9 to 10, the minimum stays."""
+    given = {"columns": "amount", "fraction": 1, "params": {"factor": 1.1}}
+    with pytest.raises(MissedFaultError) as caught:
+        must_reject(schema(), frame(), "value.scale", **given)
+    (line,) = [s for s in str(caught.value).splitlines() if s.startswith("  near ")]
+    assert line == ("  near      amount:in_range(0, 10) used 90 % of its room (maximum 9 -> 9.9, limit 10)")
+    assert caught.value.result.draws[0].near[0].used == pytest.approx(0.9)
+    with pytest.raises(MissedFaultError) as caught:
+        must_reject(schema(), frame(), "value.scale", **given, values=False)
+    assert "used 90 % of its room (maximum limit 10)" in str(caught.value)
+    assert "9.9" not in str(caught.value)
+
+
+def test_a_suite_without_numbers_has_no_nearest_check():
+    with pytest.raises(MissedFaultError) as caught:
+        must_reject(anything, frame(), "value.sign", columns="amount")
+    assert "  near " not in str(caught.value)
 
 
 def test_repeats_fail_when_one_draw_is_missed():
@@ -442,8 +464,53 @@ def test_cases_are_narrowed_by_columns_faults_and_severities():
         fault_cases(frame(), columns=["amonut"])
     with pytest.raises(UnknownNameError, match="preset"):
         fault_cases(frame(), preset="quik")
-    with pytest.raises(PlanError, match=r"none of the faults text\.typo fits"):
-        fault_cases(frame(), faults=["text.typo"])
+
+
+@pytest.mark.parametrize(
+    ("faults", "more", "words"),
+    [
+        (["text.typo"], {}, ["text.typo takes a column of text, and none of those to break (id, amount) is one"]),
+        (["null.mcar", "text.typo"], {}, ["text.typo takes a column of text"]),
+        (["null.mcar", "time.stale"], {}, ["time.stale needs a time column: name it with time="]),
+        (["null.mcar", "value.sign"], {"preset": "missing"}, ["value.sign is not in preset 'missing'"]),
+        (["value.sign"], {"preset": "missing"}, ["value.sign is not in preset 'missing'"]),
+        (["null.mcar", "benign.row_order"], {}, ["benign.row_order is a change that a contract may allow"]),
+        (["null.mcar", "canary.all_null"], {}, ["canary.all_null is a canary"]),
+        (
+            ["rows.drop", "null.mcar"],
+            {"ignore": ["id", "amount"]},
+            ["null.mcar takes a column of any type, and none is left to break"],
+        ),
+        (["null.mcar", "text.typo", "time.stale"], {}, ["text.typo takes", "time.stale needs"]),
+    ],
+)
+def test_each_named_fault_that_gives_no_case_is_said_with_what_it_takes(faults, more, words):
+    with pytest.raises(PlanError) as caught:
+        fault_cases(frame(), faults=faults, **more)
+    for said in words:
+        assert said in str(caught.value)
+    assert ("null.mcar" in str(caught.value)) is words[0].startswith("null.mcar")
+
+
+def test_hostile_column_names_are_written_out_in_what_does_not_fit():
+    with pytest.raises(PlanError) as caught:
+        fault_cases(pa.table({HOSTILE: [1.5]}), faults=["text.typo"])
+    assert "\x1b" not in str(caught.value)
+
+
+def test_the_fixtures_show_their_names():
+    shown = [repr(MustReject(bench=Bench(), settings=Settings(), noted=[])), repr(MustAccept(bench=Bench(), noted=[]))]
+    assert shown == ["must_reject", "must_accept"]
+
+
+def test_a_fault_by_another_column_needs_one():
+    text = pd.DataFrame({"name": ["a", "b"]})
+    with pytest.raises(PlanError, match=r"null\.mar needs another column of numbers or times"):
+        fault_cases(text, faults=["null.mcar", "null.mar"])
+
+
+def test_a_preset_leaves_out_what_does_not_fit_without_a_word():
+    assert not any("text.typo" in str(c) for c in fault_cases(frame(), preset="standard"))
 
 
 def test_a_case_carries_everything_but_the_validator():
