@@ -66,13 +66,13 @@ def scorecard_of(
             contract=e.contract.model_dump(),
             rho=e.rho,
             block=e.block,
-            voids=(result.stopped,) if result.stopped else (),
+            stopped=result.stopped,
         ),
         validators=[
             ValidatorInfo(name=s.name, spec=s.spec, suite_digest=s.digest, checks=s.checks) for s in result.suites
         ],
         gates=gates_of(e.gates),
-        baseline=_held(baseline, result.trials, [s.name for s in result.suites], today),
+        baseline=_held(baseline, result.trials, [s.name for s in result.suites], today, result.stopped),
         runtime={
             "seconds": dict(result.seconds),
             "injecting_cpu_seconds": result.injecting,
@@ -84,13 +84,13 @@ def scorecard_of(
 
 
 def _held(
-    baseline: Baseline | None, trials: Sequence[Trial], validators: Sequence[str], today: dt.date | None
+    baseline: Baseline | None, trials: Sequence[Trial], validators: Sequence[str], today: dt.date | None, stopped: str
 ) -> BaselineResult | None:
     if baseline is None:
         return None
     if today is None:
         raise ConfigError("a baseline is held against a day, as its entries expire: give today")
-    return against(baseline, trials, validators=validators, today=today)
+    return against(baseline, trials, validators=validators, today=today, stopped=stopped)
 
 
 def rescore(
@@ -137,16 +137,22 @@ def rescore(
             **{k: old[k] for k in ("versions", "sample", "history", "incidents", "contract")},
             rho=chosen.rho,
             block=experiment.block,
-            voids=tuple(v for v in old["reproducible"]["voided_by"] if "trials" not in v),
+            stopped=_stopped(old),
         ),
         validators=[
             ValidatorInfo(name=v["name"], spec=v["spec"], suite_digest=v["suite_digest"], checks=_checks(v))
             for v in old["validators"]
         ],
         gates=gates_of(chosen.gates),
-        baseline=_held(baseline, judged, [v["name"] for v in old["validators"]], today),
+        baseline=_held(baseline, judged, [v["name"] for v in old["validators"]], today, _stopped(old)),
         runtime=old["runtime"],
     )
+
+
+def _stopped(document: Mapping[str, Any]) -> str:
+    """Why a run ended early; documents without ``first.stopped`` have it only among what voids them."""
+    voids = [v for v in document["reproducible"]["voided_by"] if "trials" not in v]
+    return document["first"].get("stopped") or "; ".join(voids)
 
 
 def _check_names(fresh: Experiment, trials: Sequence[Trial], out: Path) -> None:

@@ -102,7 +102,7 @@ def _say(error: BaseException) -> None:
 
 _EXIT_CODES = (
     "Exit codes: 0 fine, 1 a gate or the baseline fails, 2 usage or configuration, 3 could not run or blind, "
-    "4 a gate is inconclusive."
+    "4 a gate or the baseline is inconclusive."
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 from pipechaos.errors import UnknownNameError
 from pipechaos.report.escape import visible
@@ -35,7 +36,7 @@ def render_badge(report: Report, *, validator: str | None = None) -> str:
     Returns
     -------
     str
-        JSON. Blue where no gate is declared: no verdict was asked for.
+        JSON. Blue where no gate is declared: no verdict was asked for. Never green for a run that was cut short.
 
     Raises
     ------
@@ -44,11 +45,11 @@ def render_badge(report: Report, *, validator: str | None = None) -> str:
     """
     score = _score(report, validator)
     rates = f"FNR {_share(score.faults.fnr.estimate)} · FPR {_share(score.controls.fpr.estimate)}"
-    blind = bool(report.card.blind)
+    before = "blind · " if report.card.blind else "cut short · " if report.card.about.stopped else ""
     out = {
         "schemaVersion": 1,
         "label": "pipechaos" if validator is None else f"pipechaos {visible(validator)}",
-        "message": f"blind · {rates}" if blind else rates,
+        "message": f"{before}{rates}",
         "color": _colour(report),
     }
     return json.dumps(out, ensure_ascii=False) + "\n"
@@ -65,10 +66,11 @@ def _score(report: Report, validator: str | None) -> ValidatorScore:
 
 
 def _colour(report: Report) -> str:
-    code, baseline = report.card.exit_code, baseline_of(report)
-    if baseline is not None and baseline.failed and code is not ExitCode.COULD_NOT_RUN:
-        code = ExitCode.GATE_FAILED
-    if code is ExitCode.OK and not report.card.gates and baseline is None:
+    card = replace(report.card, baseline=baseline_of(report))
+    code = card.exit_code
+    if code is ExitCode.OK and card.about.stopped:
+        code = ExitCode.INCONCLUSIVE
+    if code is ExitCode.OK and not card.gates and card.baseline is None:
         return "blue"
     return _COLOURS.get(code, "lightgrey")
 

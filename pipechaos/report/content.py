@@ -79,6 +79,8 @@ class Content:
         FNR by family.
     survivors
         All of them, worst first.
+    no_survivors
+        What to say where there is none: that all was caught, or that nothing was judged.
     ordinary
         Missed where the batch still looked like an ordinary day.
     checks, controls
@@ -101,6 +103,7 @@ class Content:
     rates_note: tuple[str, ...]
     families: tuple[FamilyRow, ...]
     survivors: tuple[Entry, ...]
+    no_survivors: str
     ordinary: tuple[str, ...]
     checks: tuple[Checks, ...]
     controls: tuple[Controls, ...]
@@ -147,6 +150,7 @@ def build_content(
         rates_note=rates_note(rows),
         families=family_rows(scores),
         survivors=entries(card, explanations or {}, lambda trial: _replay(replay, trial, experiment)),
+        no_survivors=_no_survivors(card),
         ordinary=ordinary(card),
         checks=tuple(checks_of(v) for v in card.validators),
         controls=tuple(controls_of(v) for v in card.validators),
@@ -165,12 +169,13 @@ def _replay(command: str, trial: str, experiment: str) -> str:
 
 
 def _title(card: Scorecard, experiment: str) -> str:
-    sample = card.about.sample
+    planned, tried = card.about.sample.get("weaknesses", 0), card.tried
     file = f" ({experiment})" if experiment else ""
     parts = [plural(len(card.validators), "validator")]
-    if sample.get("weaknesses") and sample.get("distinct_bases"):
-        tried = plural(sample["weaknesses"], "weakness", "weaknesses")
-        parts.append(f"{tried} tried on {plural(sample['distinct_bases'], 'batch', 'batches')}")
+    if planned or tried.weaknesses:
+        of = f"{tried.weaknesses:,} of " if tried.weaknesses < planned else ""
+        weaknesses = plural(max(planned, tried.weaknesses), "weakness", "weaknesses")
+        parts.append(f"{of}{weaknesses} tried on {plural(tried.batches, 'batch', 'batches')}")
     judged = sum(n for v in card.validators for found in v.outcomes.values() for n in found.values())
     parts.append(plural(judged, "trial"))
     return f"{card.about.name}{file}: {', '.join(parts)}"
@@ -198,7 +203,9 @@ def _first(card: Scorecard) -> tuple[Note, ...]:
     if card.injection_errors:
         text = f"FAILED: {plural(card.injection_errors, 'injection')} could not be applied; the run exits 3"
         notes.append(Note(tone=Tone.BAD, text=text))
-    notes += [Note(tone=Tone.WARN, text=f"CUT SHORT: {reason}") for reason in card.about.voids]
+    if card.about.stopped:
+        text = f"CUT SHORT: {card.about.stopped}; the rates are those of the first trials of the plan, no sample of it"
+        notes.append(Note(tone=Tone.WARN, text=text))
     untried = [v.name for v in card.validators if v.blind is None]
     if untried:
         text = f"NO CANARY was tried on {', '.join(untried)}: whether it is blind is not known"
@@ -208,13 +215,24 @@ def _first(card: Scorecard) -> tuple[Note, ...]:
     return tuple(notes)
 
 
+def _no_survivors(card: Scorecard) -> str:
+    silent = [v.name for v in card.validators if not v.faults.fnr.trials]
+    if len(silent) == len(card.validators):
+        return "Nothing was judged: no faulty trial that counts has a verdict, so what would get through is not known."
+    if silent:
+        return f"None in what was judged, but {listed(silent, 5)} judged nothing."
+    until = " before the run was cut short" if card.about.stopped else ""
+    return f"None: every weakness that counts was caught every time{until}."
+
+
 def baseline_lines(result: BaselineResult | None) -> tuple[GateLine, ...]:
     """A baseline as lines among the gates: one that sums it up, then what fails, the first few by name."""
     if result is None:
         return ()
     counts = ", ".join(f"{len(result.of(standing))} {standing.value}" for standing in Standing)
-    verdict = GateVerdict.FAIL if result.failed else GateVerdict.PASS
-    lines = [GateLine(verdict=verdict, text=f"survivors against the baseline {result.file or '(unnamed)'}: {counts}")]
+    text = f"survivors against the baseline {result.file or '(unnamed)'}: {counts}"
+    text += f"; {result.reason}" if result.verdict is GateVerdict.INCONCLUSIVE else ""
+    lines = [GateLine(verdict=result.verdict, text=text)]
     failing = [e for e in result.entries if e.standing in FAILING]
     lines += [GateLine(verdict=GateVerdict.FAIL, text=_stands(e)) for e in failing[:_FAILING]]
     if len(failing) > _FAILING:
@@ -243,7 +261,8 @@ def _sample(about: About) -> tuple[str, ...]:
     s: Mapping[str, Any] = about.sample
     lines = []
     if s.get("trials") and s.get("full_cross"):
-        text = f"{s['trials']:,} of {plural(s['full_cross'], 'trial')} of the full cross were tried"
+        done = "planned" if about.stopped else "tried"
+        text = f"{s['trials']:,} of {plural(s['full_cross'], 'trial')} of the full cross were {done}"
         if s.get("bases_each") and s.get("bases"):
             each = f"{s['bases_each']} of {plural(s['bases'], 'base')}"
             text += f": every weakness on {each}, each standing for {s['weight']:.1f}"

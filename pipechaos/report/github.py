@@ -158,6 +158,8 @@ def _annotations(report: Report) -> Iterator[_Annotation]:
             )
     baseline = baseline_of(report)
     if baseline is not None:
+        if baseline.verdict is GateVerdict.INCONCLUSIVE:
+            yield _Annotation(level=_Level.WARNING, title="baseline inconclusive", message=baseline.reason)
         for standing in (Standing.EXPIRED, Standing.STALE):
             for entry in baseline.of(standing):
                 title = f"{standing.value} entry of the baseline"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipechaos.report.content import GateLine, Tone
 from pipechaos.report.escape import listed
@@ -13,9 +13,11 @@ from pipechaos.report.numbers import plural
 from pipechaos.report.rates import ValidatorRow
 from pipechaos.report.svg import Svg, whisker
 from pipechaos.report.svg_lines import fitting_scale
+from pipechaos.report.weaknesses import baseline_of as held_against
 from pipechaos.score.baseline import FAILING, BaselineEntry, BaselineResult, Standing
 from pipechaos.score.gates import ExitCode, GateResult, GateVerdict
 from pipechaos.score.records import Rate
+from pipechaos.score.scorecard import Scorecard
 
 __all__ = [
     "BaselineView",
@@ -25,7 +27,6 @@ __all__ = [
     "baseline_of",
     "gates_in_short",
     "gates_of",
-    "held_against",
     "tiles_of",
     "verdict_of",
 ]
@@ -35,7 +36,7 @@ _MEANING = {
     ExitCode.GATE_FAILED: "a gate or the baseline failed",
     ExitCode.USAGE: "usage or configuration was wrong",
     ExitCode.COULD_NOT_RUN: "the run could not judge",
-    ExitCode.INCONCLUSIVE: "a gate could not be settled",
+    ExitCode.INCONCLUSIVE: "a gate or the baseline could not be settled",
 }
 _WORDS = {GateVerdict.PASS: "Pass", GateVerdict.FAIL: "Fail", GateVerdict.INCONCLUSIVE: "Not settled"}
 _TONES = {GateVerdict.PASS: Tone.GOOD, GateVerdict.FAIL: Tone.BAD, GateVerdict.INCONCLUSIVE: Tone.WARN}
@@ -44,7 +45,7 @@ _STANDINGS = {
     Standing.EXPIRED: ("expired", "accepted until a day that is past", Tone.BAD),
     Standing.STALE: ("stale", "no longer survives: the entry has to go", Tone.BAD),
     Standing.ACCEPTED: ("accepted", "survives, as was said", Tone.PLAIN),
-    Standing.UNTRIED: ("not tried", "this run says nothing about it", Tone.PLAIN),
+    Standing.UNTRIED: ("not judged", "this run says nothing about it", Tone.PLAIN),
 }
 _MOST_ENTRIES = 30
 
@@ -104,32 +105,30 @@ class StandingView:
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineView:
-    """A run held against a baseline."""
+    """A run held against a baseline; ``reason`` why it cannot pass though nothing fails."""
 
     file: str
-    failed: bool
+    tone: Tone
+    word: str
+    reason: str
     groups: tuple[StandingView, ...]
 
 
 def verdict_of(report: Report) -> Verdict:
     """How the run ended, the worst first."""
-    card, baseline = report.card, held_against(report)
-    code = card.exit_code
-    if baseline is not None and baseline.failed and code in (ExitCode.OK, ExitCode.INCONCLUSIVE):
-        code = ExitCode.GATE_FAILED
+    card = replace(report.card, baseline=held_against(report))
+    code, headline = card.exit_code, _headline(card)
     tone = {ExitCode.OK: Tone.GOOD, ExitCode.INCONCLUSIVE: Tone.WARN}.get(code, Tone.BAD)
-    if code is ExitCode.OK and not card.gates and baseline is None:
+    if code is ExitCode.OK and not card.gates and card.baseline is None:
         tone = Tone.PLAIN
-    return Verdict(tone=tone, headline=_headline(report, code), code=int(code), meaning=_MEANING[code])
+    if card.about.stopped and code is not ExitCode.COULD_NOT_RUN:
+        headline += "; the run was cut short"
+        tone = Tone.WARN if code is ExitCode.OK else tone
+    return Verdict(tone=tone, headline=headline, code=int(code), meaning=_MEANING[code])
 
 
-def held_against(report: Report) -> BaselineResult | None:
-    """The baseline, from whichever record has it."""
-    return report.baseline if report.baseline is not None else report.card.baseline
-
-
-def _headline(report: Report, code: ExitCode) -> str:
-    card = report.card
+def _headline(card: Scorecard) -> str:
+    code, baseline = card.exit_code, card.baseline
     if code is ExitCode.COULD_NOT_RUN:
         if card.blind:
             return f"Nothing is proven: {listed(card.blind, 3)} {'is' if len(card.blind) == 1 else 'are'} blind"
@@ -139,18 +138,19 @@ def _headline(report: Report, code: ExitCode) -> str:
     if code is ExitCode.GATE_FAILED:
         fails = found.count(GateVerdict.FAIL)
         parts = [f"{fails} {count} {'fails' if fails == 1 else 'fail'}"] if fails else []
-        baseline = held_against(report)
         if baseline is not None and baseline.failed:
             parts.append(f"the baseline does not hold ({_broken(baseline)})")
         text = "; ".join(parts) or "A gate failed"
         return text[0].upper() + text[1:]
     if code is ExitCode.INCONCLUSIVE:
-        return f"Not settled: {found.count(GateVerdict.INCONCLUSIVE)} {count} inconclusive"
+        unsettled = found.count(GateVerdict.INCONCLUSIVE)
+        parts = [f"{unsettled} {count} inconclusive"] if unsettled else []
+        if baseline is not None and baseline.verdict is GateVerdict.INCONCLUSIVE:
+            parts.append("too little was judged for the baseline to hold")
+        return f"Not settled: {'; '.join(parts)}"
     if found:
         return f"{plural(len(found), 'gate')}, {'it passes' if len(found) == 1 else 'all pass'}"
-    return (
-        "The baseline holds; no gate was declared" if held_against(report) else "No gate was declared: no rate decides"
-    )
+    return "The baseline holds; no gate was declared" if baseline else "No gate was declared: no rate decides"
 
 
 def _broken(baseline: BaselineResult) -> str:
@@ -234,4 +234,11 @@ def baseline_of(report: Report) -> BaselineView | None:
                     explained=standing is not Standing.NEW,
                 )
             )
-    return BaselineView(file=baseline.file, failed=baseline.failed, groups=tuple(groups))
+    verdict = baseline.verdict
+    return BaselineView(
+        file=baseline.file,
+        tone=_TONES[verdict],
+        word=_WORDS[verdict],
+        reason=baseline.reason if verdict is GateVerdict.INCONCLUSIVE else "",
+        groups=tuple(groups),
+    )

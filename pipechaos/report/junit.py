@@ -210,6 +210,8 @@ def _properties(report: Report, score: ValidatorScore) -> dict[str, str]:
     out = {"experiment": about.name, "experiment.digest": about.digest, "seed": str(about.seed)}
     if report.run_id:
         out["run"] = report.run_id
+    if about.stopped:
+        out["stopped"] = about.stopped
     if score.info is not None:
         out |= {"suite": score.info.spec, "suite.digest": score.info.suite_digest}
     rates = {
@@ -259,7 +261,7 @@ def _gates(report: Report) -> _Suite:
 
 
 def _baseline(report: Report) -> _Suite:
-    """Entries that have to go; survivors themselves stand with their validator."""
+    """Entries that have to go, else how it stands; survivors themselves are with their validator."""
     baseline = baseline_of(report)
     if baseline is None:
         return _Suite(name="baseline", cases=())
@@ -275,6 +277,9 @@ def _baseline(report: Report) -> _Suite:
         for standing, kind in gone
         for entry in baseline.of(standing)
     ]
-    if not cases:
+    if baseline.verdict is GateVerdict.INCONCLUSIVE:
+        message = f"inconclusive: {baseline.reason}"
+        cases = [_Case(classname="baseline", name="entries", result=_Result.SKIPPED, message=message)]
+    elif not cases:
         cases = [_Case(classname="baseline", name="entries", message=f"{baseline.file}: none expired or stale")]
     return _Suite(name="baseline", cases=cases)

@@ -183,13 +183,13 @@ def _tests(report: Report) -> list[test_run.TestExecution]:
     baseline = baseline_of(report)
     if baseline is not None:
         failing = sum(e.standing in FAILING for e in baseline.entries)
-        status = "fail" if failing else "pass"
         tests.append(
             test_run.TestExecution(
                 name="baseline",
-                status=status,
+                status=_STATUS[baseline.verdict],
                 severity="error",
                 type="baseline",
+                description=shown(baseline.reason) or None,
                 expected="nothing new, expired or stale",
                 actual=plural(failing, "entry", "entries"),
             )

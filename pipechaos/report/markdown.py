@@ -51,7 +51,7 @@ def render_markdown(content: Content, *, most: int = 25, limit: int = LIMIT) -> 
         _Section(name="rates", text=_rates(content)),
         _Section(name="gates", text=_gates(content)),
         _Section(name="families", text=_families(content)),
-        _Section(name="the table of survivors", text=_survivor_table(content.survivors)),
+        _Section(name="the table of survivors", text=_survivor_table(content)),
         *(
             _Section(name=f"survivor {at}", text=_entry(at, entry), long=True)
             for at, entry in enumerate(content.survivors[:most], 1)
@@ -146,9 +146,9 @@ def _families(content: Content) -> str:
     return f"### FNR by family\n\n{_table(headers, rows)}"
 
 
-def _survivor_table(entries: Sequence[Entry]) -> str:
-    if not entries:
-        return "### Survivors\n\nNone: every weakness that counts was caught every time."
+def _survivor_table(content: Content) -> str:
+    if not content.survivors:
+        return f"### Survivors\n\n{markdown_text(content.no_survivors)}"
     rows = (
         [
             str(at),
@@ -158,7 +158,7 @@ def _survivor_table(entries: Sequence[Entry]) -> str:
             markdown_text("; ".join(e.missed)),
             "yes" if e.stack else "",
         ]
-        for at, e in enumerate(entries, 1)
+        for at, e in enumerate(content.survivors, 1)
     )
     headers = ["no.", "fault", "on", "dose", "missed", "past every validator"]
     return f"### Survivors, worst first\n\n{_table(headers, rows)}"
@@ -220,7 +220,8 @@ def _checks(content: Content) -> str:
             parts.append("\n".join(f"- {markdown_text(w.text)}{_named(w.names)}" for w in ledger.worth))
         rows = [[code(clip(n, _CHECK)), f"in {share} false alarms"] for n, share in ledger.alarms]
         rows += [
-            [code(clip(n, _CHECK)), f"catches {plural(k, 'weakness', 'weaknesses')} alone"] for n, k in ledger.guards
+            [code(clip(n, _CHECK)), f"alone catches trials of {plural(k, 'weakness', 'weaknesses')}"]
+            for n, k in ledger.guards
         ]
         rows += [[code(clip(n, _CHECK)), "stands in no suite file"] for n in ledger.undeclared]
         if rows:

@@ -9,7 +9,7 @@ from typing import Any
 from pipechaos.report.escape import listed
 from pipechaos.report.numbers import over_batches, plural
 from pipechaos.score.checks import CheckScore
-from pipechaos.score.records import Outcome, Review
+from pipechaos.score.records import Outcome, Review, TrialKind
 from pipechaos.score.scorecard import Alarm, Canary, ValidatorScore
 from pipechaos.score.worth import SuiteWorth
 
@@ -46,13 +46,13 @@ class Checks:
         What the checks came to together: guards, redundant ones, the smallest set that would do, distinct weaknesses,
         pseudo-tested columns.
     guards
-        Checks that alone catch something: name and how many weaknesses.
+        Checks that alone catch some trial: name, and of how many weaknesses.
     alarms
         Checks that took part in false alarms: name, how many, of how many alarms.
     idle
         Declared checks that caught nothing.
     silent
-        Those of them that never spoke at all.
+        Those of them that never spoke at all: no finding of kind fail or error but on canaries.
     undeclared
         Names that spoke and that no suite file holds.
     """
@@ -82,7 +82,7 @@ class Controls:
     canaries
         One sentence.
     reviewed
-        How alarms were reviewed; empty without alarms.
+        How alarms were reviewed, or that no untouched batch was tried; else empty.
     """
 
     validator: str
@@ -142,33 +142,34 @@ def _worth(score: ValidatorScore, guards: Sequence[CheckScore]) -> tuple[Worth, 
     w = score.worth
     if w is None:
         return ()
-    if not w.weaknesses:
-        return _pseudo_tested(w)
     useful = sum(c.kills > 0 for c in score.checks)
+    if not useful:
+        return _pseudo_tested(w)
     caught = plural(w.weaknesses, "weakness", "weaknesses")
-    lines = [Worth(text=_alone(guards, useful, caught))]
+    lines = [Worth(text=_alone(guards, useful, w.weaknesses))]
     if w.redundant:
         text = f"{len(w.redundant)} of {useful} redundant, nothing is lost where any one of them goes"
         lines.append(Worth(text=text, names=w.redundant))
     proof = "no smaller set does" if w.smallest_proven else "found greedily, a smaller set may do"
-    text = f"{plural(len(w.smallest), 'check')} would detect the same {caught} ({proof})"
+    text = f"{plural(len(w.smallest), 'check')} would detect the same trials of {caught} ({proof})"
     lines.append(Worth(text=text, names=w.smallest))
     return (*lines, _distinct(w, score), *_pseudo_tested(w))
 
 
-def _alone(guards: Sequence[CheckScore], useful: int, caught: str) -> str:
+def _alone(guards: Sequence[CheckScore], useful: int, caught: int) -> str:
+    of = plural(caught, "weakness", "weaknesses")
     if not guards:
-        return f"none of the {useful} that caught something guards any of {caught} alone"
+        return f"none of the {useful} that caught something guards a trial of {of} alone"
     verb = "guards" if len(guards) == 1 else "guard"
-    alone = sum(c.unique_kills for c in guards)
-    return f"{len(guards)} of the {useful} that caught something {verb} {alone} of {caught} alone"
+    alone = len({weakness for c in guards for weakness in c.guarded})
+    return f"{len(guards)} of the {useful} that caught something {verb} trials of {alone} of {of} alone"
 
 
 def _distinct(w: SuiteWorth, score: ValidatorScore) -> Worth:
     text = f"{w.distinct} of {plural(w.weaknesses, 'detected weakness', 'detected weaknesses')} "
     text += "is distinct" if w.distinct == 1 else "are distinct"
     if w.distinct < w.weaknesses:
-        text += ", the others are caught whenever one of those is"
+        text += ", the others lose nothing where those lose nothing"
     hard, raw = over_batches(w.dominator_fnr), over_batches(score.faults.fnr)
     return Worth(text=f"{text}: FNR over the distinct and the survivors {hard.line}, beside {raw.line} over all")
 
@@ -225,6 +226,8 @@ def _review(alarm: Alarm) -> str:
 
 def _reviewed(score: ValidatorScore, natural: Sequence[Alarm]) -> str:
     alarms = [a for a in natural if a.outcome is Outcome.FP]
+    if not score.outcomes.get(TrialKind.NATURAL.value):
+        return "no untouched batch was tried"
     if not alarms:
         return ""
     controls = score.controls

@@ -156,7 +156,8 @@ def _shaded(rate: RateText | None, gap: str) -> Text:
 def _survivors(content: Content, most: int, width: int) -> list[Part]:
     found = content.survivors
     if not found:
-        return [*heading("Survivors", "none: every weakness that counts was caught every time")]
+        said = content.no_survivors.rstrip(".")
+        return [*heading("Survivors", said[0].lower() + said[1:])]
     shown = min(most, len(found))
     note = f"the worst {shown} of {len(found)}" if shown < len(found) else f"all {len(found)}, worst first"
     parts = [*heading("Survivors", note)]

@@ -7,7 +7,7 @@ an entry is stale only where catching it every time is more than the luck of oth
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from pipechaos.errors import ConfigError, UnknownNameError
-from pipechaos.score.rates import counted
-from pipechaos.score.records import Outcome, Trial
+from pipechaos.score.gates import MAX_ERROR, GateVerdict
+from pipechaos.score.outcome import paranoid
+from pipechaos.score.rates import counted, counts, fault_rates
+from pipechaos.score.records import Outcome, Trial, TrialKind
 
 __all__ = [
     "FAILING",
@@ -41,9 +43,9 @@ class Standing(StrEnum):
 
     NEW = "new"  # survives, and nobody accepted it: fails
     ACCEPTED = "accepted"  # survives, as was said
-    EXPIRED = "expired"  # was tried, and the word is out of date: fails
+    EXPIRED = "expired"  # the word is out of date, whatever was tried: fails
     STALE = "stale"  # no longer survives, by more than luck: the entry has to go, fails
-    UNTRIED = "untried"  # this run did not try it: says nothing
+    UNTRIED = "untried"  # this run judged no trial of it: says nothing
 
 
 FAILING = (Standing.NEW, Standing.EXPIRED, Standing.STALE)
@@ -136,10 +138,13 @@ class BaselineResult:
         Its path as the user gave it.
     entries
         New ones first, then expired, stale, accepted, untried.
+    reason
+        Why the run cannot pass though nothing fails, in a line; empty where it can.
     """
 
     file: str
     entries: tuple[BaselineEntry, ...]
+    reason: str = ""
 
     def of(self, standing: Standing) -> tuple[BaselineEntry, ...]:
         """Entries that stand so."""
@@ -150,9 +155,16 @@ class BaselineResult:
         """Whether anything is new, expired or stale."""
         return any(e.standing in FAILING for e in self.entries)
 
+    @property
+    def verdict(self) -> GateVerdict:
+        """Fail where anything is new, expired or stale; inconclusive where too little was judged to pass."""
+        if self.failed:
+            return GateVerdict.FAIL
+        return GateVerdict.INCONCLUSIVE if self.reason else GateVerdict.PASS
+
 
 def against(
-    baseline: Baseline, trials: Iterable[Trial], *, validators: Sequence[str], today: dt.date
+    baseline: Baseline, trials: Iterable[Trial], *, validators: Sequence[str], today: dt.date, stopped: str = ""
 ) -> BaselineResult:
     """Hold the survivors of a run against a baseline.
 
@@ -166,6 +178,8 @@ def against(
         Names of all validators of the run.
     today
         An entry holds up to its last day, that day included.
+    stopped
+        Why the run ended early; empty when it did not.
 
     Raises
     ------
@@ -173,14 +187,38 @@ def against(
         An entry is about a validator that the run does not have.
     """
     check_validators(baseline, validators)
-    groups: dict[str, list[Trial]] = {}
-    for trial in counted(trials):
-        groups.setdefault(trial.weakness_id, []).append(trial)
+    everything = list(trials)
+    groups = _by_weakness(counted(everything))
+    tried = _by_weakness(t for t in everything if t.kind is TrialKind.FAULT)
     known = {line.weakness_id: line for line in baseline.accepted}
-    found = [_known(line, groups.get(name, []), today) for name, line in known.items()]
+    found = [_known(line, groups.get(name, []), tried.get(name, []), today) for name, line in known.items()]
     found += [e for name, group in groups.items() if name not in known and (e := _entry(Standing.NEW, group)).missed]
     found.sort(key=lambda e: (_ORDER.index(e.standing), e.label, e.weakness_id))
-    return BaselineResult(file=baseline.file, entries=tuple(found))
+    doubts = [stopped] if stopped else []
+    doubts += [doubt for name in validators for doubt in _doubts(name, everything)]
+    return BaselineResult(file=baseline.file, entries=tuple(found), reason="; ".join(doubts))
+
+
+def _by_weakness(trials: Iterable[Trial]) -> dict[str, list[Trial]]:
+    groups: dict[str, list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault(trial.weakness_id, []).append(trial)
+    return groups
+
+
+def _doubts(validator: str, trials: Iterable[Trial]) -> Iterator[str]:
+    """Why a validator that let nothing new through may not have looked."""
+    mine = [t for t in trials if t.validator == validator]
+    rates = fault_rates(mine)
+    if not rates.fnr.trials:
+        yield f"{validator} judged no trial that counts"
+    if rates.error.estimate > MAX_ERROR:
+        of = f"({rates.error.hits} of {rates.error.trials})"
+        yield f"error rate of {validator} {rates.error.estimate:.1%} {of} exceeds {MAX_ERROR:.1%}"
+    if rates.counts.flaky:
+        yield f"{rates.counts.flaky} trials of {validator} are flaky"
+    if paranoid(mine, validator):
+        yield f"{validator} rejects most untouched batches"
 
 
 def check_validators(baseline: Baseline, validators: Sequence[str]) -> None:
@@ -245,23 +283,38 @@ def _dose(severity: int, rungs: int = 0, fraction: float | None = None) -> str:
     return "a dose of its own" + (f" (fraction {fraction:g})" if fraction is not None else "")
 
 
-def _known(line: Accepted, group: Sequence[Trial], today: dt.date) -> BaselineEntry:
+def _known(line: Accepted, group: Sequence[Trial], tried: Sequence[Trial], today: dt.date) -> BaselineEntry:
     entry = _entry(Standing.ACCEPTED, group, line)
     since = f"accepted with {line.missed} of {line.tried} missed"
-    if not entry.tried:
-        why = " (every trial ended in an error)" if group else ""
-        return _as(entry, Standing.UNTRIED, f"not tried in this run{why}: it says nothing")
-    chance = 1.0 if entry.missed else luck(line.missed, line.tried, entry.tried)
+    chance = 1.0 if entry.missed or not entry.tried else luck(line.missed, line.tried, entry.tried)
     if chance <= _LUCK + _ROUNDING:
         text = f"caught {entry.tried} of {entry.tried} times now, {since}: drop it with `pipechaos baseline prune`"
         return _as(entry, Standing.STALE, text)
     if line.expires is not None and today > line.expires:
         text = f"expired on {line.expires.isoformat()} ({line.owner}): catch it, or accept it again"
-        return _as(entry, Standing.EXPIRED, text)
+        return _as(entry, Standing.EXPIRED, text if entry.tried else f"{text}; {_unjudged(tried)}")
+    if not entry.tried:
+        return _as(entry, Standing.UNTRIED, f"{_unjudged(tried)}: it says nothing")
     if entry.missed:
         return entry
     text = f"not missed in {entry.tried} trials, {since}: another draw's luck would do that (p {chance:.2g}), it stays"
     return _as(entry, Standing.ACCEPTED, text)
+
+
+def _unjudged(tried: Sequence[Trial]) -> str:
+    """Why a run has no trial of a weakness that was judged."""
+    if not tried:
+        return "not tried in this run"
+    c = counts(tried)
+    found = (
+        (c.errors, "ended in an error"),
+        (c.flaky, "flaky"),
+        (c.base_bad, "on a bad base"),
+        (c.subnatural, "subnatural"),
+        (c.noop, "no-op"),
+        (c.injection_errors, "not injected"),
+    )
+    return f"not judged in this run ({', '.join(f'{n} {why}' for n, why in found if n)})"
 
 
 def _as(entry: BaselineEntry, standing: Standing, text: str) -> BaselineEntry:

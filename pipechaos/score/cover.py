@@ -1,9 +1,11 @@
-"""Sets of checks over sets of weaknesses: which weaknesses are distinct, and the fewest checks that catch them all.
+"""Sets of checks over detected trials: which weaknesses are distinct, and the fewest checks that catch every trial.
 
-A weakness is *subsumed* by another when whatever catches the other catches it too; the weaknesses that nothing but
-their like subsumes are the dominators (Ammann, Delamaro and Offutt, "Establishing theoretical minimal sets of mutants",
-ICST 2014; Kurtz and others, "Mutant subsumption graphs", ICSTW 2014). The fewest checks are a minimum set cover:
-reduced by the same relation, then solved by SciPy's HiGHS.
+A *kill set* is the checks that caught one trial: a suite of some of them catches the trial where it holds one. A
+weakness is *subsumed* by another when every suite that catches all detected trials of the other catches all of its
+own; the weaknesses that nothing but their like subsumes are the dominators (Ammann, Delamaro and Offutt,
+"Establishing theoretical minimal sets of mutants", ICST 2014; Kurtz and others, "Mutant subsumption graphs", ICSTW
+2014; there of single tests, here of trials). The fewest checks are a minimum set cover: reduced, then solved by SciPy's
+HiGHS.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ _NODES = 200_000  # the limit that is the same on every machine
 
 @dataclass(frozen=True, kw_only=True)
 class Cover:
-    """Checks that together catch everything.
+    """Checks that together catch every trial.
 
     Attributes
     ----------
@@ -35,43 +37,60 @@ class Cover:
     proven: bool
 
 
-def dominators(killers: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+def dominators(kill_sets: Mapping[str, Iterable[Iterable[str]]]) -> tuple[str, ...]:
     """Weaknesses that are left when each one subsumed by another is dropped, sorted.
 
     Parameters
     ----------
-    killers
-        Checks that catch each weakness. One that no check catches has no place here and is left out. Of weaknesses
-        caught by the same checks the one with the smallest id stands for all.
+    kill_sets
+        Of each weakness, those of its detected trials. An empty one, that no check can be asked for, is left out, and
+        so is a weakness without any other. Of weaknesses that subsume each other the one with the smallest id stands
+        for all.
 
     Examples
     --------
-    >>> dominators({"easy": ["a", "b"], "hard": ["a"], "twin": ["a"]})
+    >>> dominators({"easy": ["ab"], "hard": ["a"], "twin": ["a"]})
     ('hard',)
+    >>> dominators({"two": ["a", "b"], "one": ["a"]})
+    ('two',)
     """
-    first: dict[frozenset[str], str] = {}
-    for weakness in sorted(killers):
-        first.setdefault(frozenset(killers[weakness]), weakness)
+    first: dict[frozenset[frozenset[str]], str] = {}
+    for weakness in sorted(kill_sets):
+        first.setdefault(_smallest({frozenset(k) for k in kill_sets[weakness] if k}), weakness)
     first.pop(frozenset(), None)
-    return tuple(sorted(name for who, name in first.items() if not any(other < who for other in first)))
+    hard = [mine for mine in first if not any(other != mine and _subsumes(other, mine) for other in first)]
+    return tuple(sorted(first[mine] for mine in hard))
 
 
-def smallest_cover(killers: Mapping[str, Iterable[str]], *, seconds: float = _SECONDS, nodes: int = _NODES) -> Cover:
-    """Fewest checks of which each weakness is caught by at least one.
+def _smallest(sets: Set[frozenset[str]]) -> frozenset[frozenset[str]]:
+    """Those that hold no other: a suite that meets them meets all."""
+    return frozenset(s for s in sets if not any(other < s for other in sets))
+
+
+def _subsumes(hard: Set[frozenset[str]], easy: Set[frozenset[str]]) -> bool:
+    """Whether a suite that meets every set of the one meets every set of the other.
+
+    Each of the easy ones has to hold a hard one: the checks outside an easy set that holds none meet all the hard ones.
+    """
+    return all(any(h <= e for h in hard) for e in easy)
+
+
+def smallest_cover(kill_sets: Iterable[Iterable[str]], *, seconds: float = _SECONDS, nodes: int = _NODES) -> Cover:
+    """Fewest checks of which every detected trial is caught by at least one.
 
     Parameters
     ----------
-    killers
-        Checks that catch each weakness; one that no check catches is left out.
+    kill_sets
+        Of all detected trials; an empty one is left out.
     seconds, nodes
         What the search may cost; without a proof in that, a greedy cover is given.
 
     Examples
     --------
-    >>> smallest_cover({"u": ["a", "b"], "v": ["b", "c"], "w": ["c"]}).checks
-    ('b', 'c')
+    >>> smallest_cover(["ab", "bc", "c"]).checks
+    ('a', 'c')
     """
-    taken, left = _reduce({frozenset(killers[w]) for w in dominators(killers)})
+    taken, left = _reduce({frozenset(k) for k in kill_sets} - {frozenset()})
     if not left:
         return Cover(checks=tuple(sorted(taken)), proven=True)
     solved = _solve(left, seconds, nodes)
@@ -103,7 +122,7 @@ def _reduce(rows: set[frozenset[str]]) -> tuple[set[str], list[frozenset[str]]]:
     """Checks that every smallest cover may hold, and what they leave open; both reductions until neither helps."""
     taken: set[str] = set()
     while True:
-        rows = {r for r in rows if not any(other < r for other in rows)}
+        rows = set(_smallest(rows))
         single = {next(iter(r)) for r in rows if len(r) == 1}
         taken |= single
         rows = {r for r in rows if not r & single}

@@ -29,12 +29,14 @@ def document(card: Scorecard) -> dict[str, Any]:
             "paranoid": [v.name for v in card.validators if v.paranoid],
             "flaky": {v.name: list(v.flaky_batches) for v in card.validators if v.flaky_batches},
             "injection_errors": card.injection_errors,
+            "stopped": about.stopped or None,
             "exit_code": int(card.exit_code),
         },
         "experiment": {"name": about.name, "digest": about.digest, "seed": about.seed},
         "versions": jsonable(about.versions),
         "settings": {"rho": about.rho, "block": about.block, "level": 0.95},
         "sample": jsonable(about.sample),
+        "tried": jsonable(card.tried),
         "history": jsonable(about.history),
         "incidents": jsonable(about.incidents),
         "contract": jsonable(about.contract),
@@ -123,7 +125,13 @@ def _explained(plain: dict[str, Any], values: Mapping[str, float], reason: str) 
 
 
 def _baseline(result: BaselineResult) -> dict[str, Any]:
-    return {"file": result.file, "failed": result.failed, "entries": [_entry(e) for e in result.entries]}
+    return {
+        "file": result.file,
+        "verdict": result.verdict.value,
+        "reason": result.reason,
+        "failed": result.failed,
+        "entries": [_entry(e) for e in result.entries],
+    }
 
 
 def _entry(entry: BaselineEntry) -> dict[str, Any]:

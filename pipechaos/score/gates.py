@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 
 from pipechaos.errors import ConfigError, suggest
@@ -13,8 +13,19 @@ from pipechaos.score.intervals import clopper_pearson, most_effective_n
 from pipechaos.score.rates import FEW_CLUSTERS, RHO, control_rates, fault_rates
 from pipechaos.score.records import Rate, Trial, TrialKind
 
-__all__ = ["ExitCode", "Gate", "GateResult", "GateVerdict", "Metric", "evaluate", "exit_code", "more_batches"]
+__all__ = [
+    "MAX_ERROR",
+    "ExitCode",
+    "Gate",
+    "GateResult",
+    "GateVerdict",
+    "Metric",
+    "evaluate",
+    "exit_code",
+    "more_batches",
+]
 
+MAX_ERROR = 0.05  # error rate on faults above which nothing passes, where nobody said another
 _MOST_BATCHES = 10**7
 
 
@@ -109,7 +120,7 @@ class Gate:
         """Error rate up to which it decides."""
         if self.max_error is not None:
             return self.max_error
-        return 0.0 if self.metric.on_controls else 0.05
+        return 0.0 if self.metric.on_controls else MAX_ERROR
 
     def takes(self, trial: Trial) -> bool:
         """Whether a faulty trial lies within the filters."""
@@ -149,7 +160,7 @@ class GateResult:
 
 
 def evaluate(
-    gate: Gate, trials: Iterable[Trial], validators: Sequence[str], rho: float = RHO
+    gate: Gate, trials: Iterable[Trial], validators: Sequence[str], rho: float = RHO, *, stopped: str = ""
 ) -> tuple[GateResult, ...]:
     """Decide a gate, once for each validator it covers.
 
@@ -163,6 +174,9 @@ def evaluate(
         Names of all validators.
     rho
         Smallest correlation within a cluster that is assumed.
+    stopped
+        Why the run ended early; empty when it did not. Then no gate passes but one on natural controls, which are
+        judged before the time counts: what was judged are the first of the plan, no sample of it.
 
     Raises
     ------
@@ -173,7 +187,8 @@ def evaluate(
         raise ConfigError(f"a gate names validator {gate.validator!r}; there are: {', '.join(validators) or 'none'}")
     everything = list(trials)
     names = _owners(gate, everything) or (validators if gate.validator is None else (gate.validator,))
-    return tuple(_decide(gate, name, [t for t in everything if t.validator == name], rho) for name in names)
+    found = tuple(_decide(gate, name, [t for t in everything if t.validator == name], rho) for name in names)
+    return tuple(_cut_short(r, stopped) for r in found) if stopped else found
 
 
 def _owners(gate: Gate, trials: Iterable[Trial]) -> tuple[str, ...]:
@@ -224,6 +239,13 @@ def _decide(gate: Gate, validator: str, trials: list[Trial], rho: float) -> Gate
     return result(
         GateVerdict.INCONCLUSIVE, f"between {rate.lower:.2%} and {rate.upper:.2%}, allowed {gate.limit:.2%}", more
     )
+
+
+def _cut_short(result: GateResult, stopped: str) -> GateResult:
+    if result.verdict is GateVerdict.FAIL or result.gate.metric is Metric.FPR:
+        return result
+    reason = f"{result.reason}; {stopped}: only the first trials of the plan were judged"
+    return replace(result, verdict=GateVerdict.INCONCLUSIVE, reason=reason, more_batches=None)
 
 
 def _absent(gate: Gate, trials: Sequence[Trial]) -> str:
@@ -312,7 +334,7 @@ def exit_code(
     usage: bool = False,
     could_not_run: bool = False,
     blind: bool = False,
-    baseline: bool = False,
+    baseline: GateVerdict | None = None,
 ) -> ExitCode:
     """Exit code of a run, the first that holds: 2, 3, 1, 4, 0.
 
@@ -327,19 +349,19 @@ def exit_code(
     blind
         A validator is blind.
     baseline
-        A survivor is new, or a line of the baseline is expired or stale: it fails like a gate.
+        Verdict on the baseline, which counts like that of a gate; None without one.
 
     Examples
     --------
     >>> exit_code(blind=True)
     <ExitCode.COULD_NOT_RUN: 3>
     """
-    verdicts = {g.verdict for g in gates}
+    verdicts = {*(g.verdict for g in gates), baseline}
     if usage:
         return ExitCode.USAGE
     if could_not_run or blind:
         return ExitCode.COULD_NOT_RUN
-    if GateVerdict.FAIL in verdicts or baseline:
+    if GateVerdict.FAIL in verdicts:
         return ExitCode.GATE_FAILED
     if GateVerdict.INCONCLUSIVE in verdicts:
         return ExitCode.INCONCLUSIVE

@@ -25,6 +25,7 @@ __all__ = [
     "control_rates",
     "counted",
     "counts",
+    "distinct",
     "fault_rates",
     "proportion",
     "slice_keys",
@@ -258,7 +259,7 @@ def control_rates(trials: Iterable[Trial], rho: float = RHO) -> ControlRates:
         Smallest correlation within a cluster that the intervals assume.
     """
     everything = list(trials)
-    natural = _distinct(t for t in everything if t.kind is TrialKind.NATURAL)
+    natural = distinct(t for t in everything if t.kind is TrialKind.NATURAL)
     steady = [t for t in natural if not t.flaky and not (t.outcome is Outcome.FP and t.review is Review.TRUE)]
     judged = [t for t in steady if t.outcome is not Outcome.ERROR]
     settled = [t for t in judged if t.outcome is Outcome.TN or t.review is Review.FALSE]
@@ -281,8 +282,8 @@ def control_rates(trials: Iterable[Trial], rho: float = RHO) -> ControlRates:
     )
 
 
-def _distinct(trials: Iterable[Trial]) -> list[Trial]:
-    """One trial for each distinct batch: the same content under two names says nothing twice."""
+def distinct(trials: Iterable[Trial]) -> list[Trial]:
+    """One trial for each distinct batch: the same content under two names says nothing twice, and raises one alarm."""
     found: dict[str, Trial] = {}
     for trial in sorted(trials, key=lambda t: (t.batch, t.repeat, t.trial_id)):
         found.setdefault(trial.source_digest or f"name {trial.batch}", trial)

@@ -27,7 +27,7 @@ from pipechaos.score.truth import RowScores
 from pipechaos.score.worth import SuiteWorth, suite_worth
 from pipechaos.validate.verdict import Check, FindingKind, VerdictStatus
 
-__all__ = ["SCHEMA", "About", "Alarm", "Canary", "Scorecard", "ValidatorInfo", "ValidatorScore", "build"]
+__all__ = ["SCHEMA", "About", "Alarm", "Canary", "Scorecard", "Tried", "ValidatorInfo", "ValidatorScore", "build"]
 
 SCHEMA = "pipechaos.scorecard/1"
 
@@ -68,8 +68,8 @@ class About:
         Batches set apart with their reasons, and the clauses declared.
     rho, block
         Settings of the intervals.
-    voids
-        Why this run is not the same every time, for instance that it was stopped at its budget's minutes.
+    stopped
+        Why it ended early, such as at its budget's minutes; empty when it did not. Then nothing about faults passes.
     """
 
     name: str
@@ -82,7 +82,15 @@ class About:
     contract: Mapping[str, Any] = field(default_factory=dict)
     rho: float = RHO
     block: int = 7
-    voids: tuple[str, ...] = ()
+    stopped: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """How much of the plan was tried: weaknesses (the most that any validator was asked about) and base batches."""
+
+    weaknesses: int = 0
+    batches: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +205,8 @@ class Scorecard:
         Times, host, durations: the only part that differs between equal runs.
     baseline
         Survivors held against those a team accepted; None without a baseline.
+    tried
+        Faults that there are trials of, whatever became of them.
     """
 
     about: About
@@ -207,6 +217,7 @@ class Scorecard:
     voids: tuple[str, ...]
     runtime: Mapping[str, Any] = field(default_factory=dict)
     baseline: BaselineResult | None = None
+    tried: Tried = field(default_factory=Tried)
 
     @property
     def blind(self) -> tuple[str, ...]:
@@ -220,7 +231,7 @@ class Scorecard:
             self.gates,
             could_not_run=self.injection_errors > 0,
             blind=bool(self.blind),
-            baseline=self.baseline is not None and self.baseline.failed,
+            baseline=None if self.baseline is None else self.baseline.verdict,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -262,10 +273,10 @@ def build(
     """
     everything = sorted(trials, key=lambda t: (t.validator, t.kind, t.batch, t.trial_id))
     names = [v.name for v in validators]
-    results = tuple(r for gate in gates for r in evaluate(gate, everything, names, about.rho))
+    results = tuple(r for gate in gates for r in evaluate(gate, everything, names, about.rho, stopped=about.stopped))
     timed_out = sum(t.status is VerdictStatus.TIMED_OUT for t in everything)
     flaky = sum(t.flaky for t in everything)
-    voids = list(about.voids)
+    voids = [about.stopped] if about.stopped else []
     voids += [f"{timed_out} trials timed out"] if timed_out else []
     voids += [f"{flaky} trials are flaky"] if flaky else []
     pooled = _score(stacked(everything), STACK, None, about.rho) if len(names) > 1 else None
@@ -279,7 +290,16 @@ def build(
         voids=tuple(voids),
         runtime=dict(runtime or {}) | {"validators": _seconds(everything)},
         baseline=baseline,
+        tried=_tried(everything),
     )
+
+
+def _tried(trials: Sequence[Trial]) -> Tried:
+    faulty = [t for t in trials if t.kind is TrialKind.FAULT]
+    asked: dict[str, set[str]] = {}
+    for trial in faulty:
+        asked.setdefault(trial.validator, set()).add(trial.weakness_id)
+    return Tried(weaknesses=max(map(len, asked.values()), default=0), batches=len({t.batch for t in faulty}))
 
 
 def _score(trials: Sequence[Trial], name: str, info: ValidatorInfo | None, rho: float) -> ValidatorScore:

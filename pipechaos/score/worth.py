@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipechaos.faults.spec import Family
-from pipechaos.score.checks import check_ledger, false_alarms, killers
+from pipechaos.score.checks import check_ledger, false_alarms, kill_sets
 from pipechaos.score.cover import dominators, smallest_cover
 from pipechaos.score.rates import RHO, counted, fault_rates
 from pipechaos.score.records import Outcome, Rate, Trial
@@ -29,22 +29,24 @@ class SuiteWorth:
     validator, declared
         Name, and checks that the suite file holds.
     never_fired
-        Declared checks that spoke on no faulty batch and on no natural control.
+        Declared checks without a finding of kind fail or error on any faulty batch, natural or benign control.
     never_killed
-        Declared checks without a single weakness detected by a new finding of theirs; holds ``never_fired``, in the
+        Declared checks without a single trial detected by a new finding of theirs; holds ``never_fired``, in the
         suite's order both.
     redundant
-        Checks that kill something, and nothing that no other check kills: any one of them could go.
+        Checks that kill something, and no trial that no other check catches: any one of them could go, and the FNR
+        would stay as it is.
     smallest
-        A smallest set of checks that detects the same weaknesses, sorted; the proof that none is smaller is in
-        ``smallest_proven``.
+        A smallest set of checks that detects the same trials, and so has the same FNR, sorted; the proof that none is
+        smaller is in ``smallest_proven``.
     smallest_proven
         False where only a greedy cover was found in the time allowed.
     alarms, loudest, loudest_alarms
         Falsely rejected natural controls, the check that took part in most of them (empty: none), and in how many.
     weaknesses, distinct
-        Weaknesses that some check detected, and those that are left when each weakness subsumed by another is dropped
-        (the dominators).
+        Weaknesses with a detected trial, and those that are left when each weakness subsumed by another is dropped
+        (the dominators, :mod:`pipechaos.score.cover`). One that no named check caught, but an error alone, is subsumed
+        by none.
     dominators
         Ids of those, sorted.
     dominator_fnr
@@ -52,7 +54,7 @@ class SuiteWorth:
     pseudo_tested
         Columns whose complete ruin survives: a ladder tells nothing more about them (:func:`ruined_columns`).
     ruined
-        Columns whose complete ruin was tried at all.
+        Columns whose complete ruin was judged at all.
     """
 
     validator: str
@@ -89,9 +91,10 @@ def suite_worth(trials: Iterable[Trial], validator: str, checks: Sequence[Check]
     """
     mine = [t for t in trials if t.validator == validator]
     ledger = check_ledger(mine, validator, checks)
-    caught_by = killers(mine)
-    distinct = dominators(caught_by)
-    cover = smallest_cover(caught_by)
+    caught_by = kill_sets(mine)
+    nameless = [w for w, found in caught_by.items() if not any(found)]
+    distinct = tuple(sorted([*dominators(caught_by), *nameless]))
+    cover = smallest_cover(who for found in caught_by.values() for who in found)
     alarms = false_alarms(mine)
     loud = Counter(check for spoke in alarms.values() for check in spoke)
     loudest = min(loud, key=lambda c: (-loud[c], c), default="")
@@ -119,7 +122,7 @@ def suite_worth(trials: Iterable[Trial], validator: str, checks: Sequence[Check]
 
 
 def ruined_columns(effective: Iterable[Trial]) -> Mapping[str, bool]:
-    """Columns of one validator whose complete ruin was tried, sorted, and whether all of it was missed every time.
+    """Columns of one validator whose complete ruin was judged, sorted, and whether all of it was missed every time.
 
     Complete ruin is a weakness of that column alone, put at random on at least 0.9 of its cells, at the strongest rung
     of its ladder (or a dose of one's own), that really changed at least 0.8 of the eligible cells over its trials.
@@ -129,10 +132,10 @@ def ruined_columns(effective: Iterable[Trial]) -> Mapping[str, bool]:
     Parameters
     ----------
     effective
-        Trials that stand in the headline rates.
+        Trials that stand in the headline rates; an error among them is neither caught nor missed.
     """
     groups: dict[str, list[Trial]] = {}
-    for trial in effective:
+    for trial in (t for t in effective if t.outcome is not Outcome.ERROR):
         alone = len(trial.columns) == 1 and not trial.placement and trial.family not in _DECLARED
         if alone and trial.fraction >= _WHOLE and trial.severity in (0, trial.rungs):
             groups.setdefault(trial.weakness_id, []).append(trial)

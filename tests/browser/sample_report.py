@@ -226,7 +226,7 @@ def hostile():
         versions={image: style},
         incidents=[{"batch": svg, "reason": unseen}],
         sample={"left_out": [script], "notes": [image]},
-        voids=(style,),
+        stopped=style,
     )
     lead = f"{script}-f3"
     known = explanation(lead)

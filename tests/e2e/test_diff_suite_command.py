@@ -258,7 +258,7 @@ def test_a_version_that_cannot_be_loaded_says_which(home):
 def test_one_stream_is_not_for_two(home):
     code, _, err = call("--base", "shop", "--head", "shop", "--json", "-", "--markdown", "-")
     assert code == 2
-    assert "--json and --markdown both name -" in err
+    assert "--markdown and --json both name -" in err
 
 
 def test_results_never_lie_around_the_batches(home):

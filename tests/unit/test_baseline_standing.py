@@ -9,7 +9,7 @@ import pytest
 from pipechaos.errors import ConfigError, UnknownNameError
 from pipechaos.score.accept import accept, prune
 from pipechaos.score.baseline import Accepted, Baseline, Standing, against, luck
-from pipechaos.score.gates import ExitCode, Gate, Metric
+from pipechaos.score.gates import ExitCode, Gate, GateVerdict, Metric
 from pipechaos.score.records import ErrorCause, Outcome, Trial, TrialKind
 from pipechaos.score.scorecard import About, ValidatorInfo, build
 from pipechaos.score.survivors import survivors
@@ -122,15 +122,89 @@ def test_luck_does_not_renew_an_expired_entry():
     assert one([expired], trials(missed=1, caught=7)).standing is Standing.EXPIRED
 
 
-def test_what_was_not_tried_says_nothing():
-    lost = line(expires=YESTERDAY)
-    for found in ([], trials(B, caught=3), trials(errors=4), trials(missed=3, flaky=True)):
-        result = stand([lost], found)
-        entry = next(e for e in result.entries if e.weakness_id == A)
-        assert (entry.standing, entry.tried, entry.trial_id) == (Standing.UNTRIED, 0, "")
-        assert not result.failed
-    assert "error" in one([lost], trials(errors=4)).text
-    assert one([lost], []).label == "v: null.mcar on x, severity 3"
+UNJUDGED = [
+    ([], "not tried in this run"),
+    (trials(B, caught=3), "not tried in this run"),
+    (trials(errors=4), "not judged in this run (4 ended in an error)"),
+    (trials(missed=3, flaky=True), "not judged in this run (3 flaky)"),
+    (trials(missed=2, outcome=Outcome.BASE_BAD), "not judged in this run (2 on a bad base)"),
+    (trials(missed=5, subnatural=True), "not judged in this run (5 subnatural)"),
+    (trials(missed=1, outcome=Outcome.NOOP), "not judged in this run (1 no-op)"),
+    (
+        [
+            *trials(missed=1, outcome=Outcome.ERROR, error_cause=ErrorCause.INJECTION),
+            *trials(missed=2, flaky=True, trial_id="f"),
+        ],
+        "not judged in this run (2 flaky, 1 not injected)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("found", "said"), UNJUDGED)
+def test_what_was_not_judged_says_nothing_and_says_why(found, said):
+    result = stand([line()], found)
+    entry = next(e for e in result.entries if e.weakness_id == A)
+    assert (entry.standing, entry.tried, entry.trial_id) == (Standing.UNTRIED, 0, "")
+    assert entry.text == f"{said}: it says nothing"
+    assert not result.failed
+    assert one([line()], []).label == "v: null.mcar on x, severity 3"
+
+
+@pytest.mark.parametrize(("found", "said"), UNJUDGED)
+def test_an_expired_entry_fails_whatever_was_tried(found, said):
+    result = stand([line(expires=YESTERDAY)], found)
+    entry = next(e for e in result.entries if e.weakness_id == A)
+    assert entry.standing is Standing.EXPIRED
+    assert "expired on 2026-06-14 (Ops)" in entry.text
+    assert said in entry.text
+    assert result.verdict is GateVerdict.FAIL
+
+
+# --- whether it passes -----------------------------------------------------------------------------------------------
+
+CLEAN = trials(B, caught=19)
+
+
+def untouched(n, alarms):
+    return [
+        Trial(
+            trial_id=f"n{i}",
+            kind=TrialKind.NATURAL,
+            validator="v",
+            batch=f"d{i}",
+            outcome=Outcome.FP if i < alarms else Outcome.TN,
+        )
+        for i in range(n)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "more", "said"),
+    [
+        ([], {}, "v judged no trial that counts"),
+        (trials(B, caught=3, outcome=Outcome.NOOP), {}, "v judged no trial that counts"),
+        (trials(B, errors=3), {}, "error rate of v 100.0% (3 of 3) exceeds 5.0%"),
+        ([*CLEAN, *trials(B, errors=2, trial_id="e")], {}, "error rate of v 9.5% (2 of 21) exceeds 5.0%"),
+        ([*CLEAN, *trials(C, caught=1, flaky=True)], {}, "1 trials of v are flaky"),
+        ([*CLEAN, *untouched(4, 3)], {}, "v rejects most untouched batches"),
+        (CLEAN, {"stopped": "the budget was reached"}, "the budget was reached"),
+        (CLEAN, {"validators": ("v", "w")}, "w judged no trial that counts"),
+    ],
+)
+def test_a_baseline_does_not_pass_where_too_little_was_judged(found, more, said):
+    held = Baseline(file="b.json", accepted=())
+    result = against(held, found, **{"validators": ("v",), "today": TODAY} | more)
+    assert result.verdict is GateVerdict.INCONCLUSIVE
+    assert said in result.reason
+    assert not result.failed
+    failed = against(held, [*found, *trials(A, missed=1)], **{"validators": ("v",), "today": TODAY} | more)
+    assert failed.verdict is GateVerdict.FAIL  # whatever else there is, something is new
+
+
+def test_a_baseline_passes_where_all_was_judged():
+    for found in (CLEAN, [*CLEAN, *trials(B, errors=1, trial_id="e")], [*CLEAN, *untouched(4, 2)]):
+        result = stand([], found)
+        assert (result.verdict, result.reason) == (GateVerdict.PASS, "")
 
 
 @pytest.mark.parametrize("more", [{"flaky": True}, {"subnatural": True}])
@@ -189,11 +263,17 @@ def test_a_failed_baseline_fails_the_run_like_a_gate():
     assert card(known, [line()], gates=[undecided]).exit_code is ExitCode.INCONCLUSIVE
     assert card(known, [], gates=[undecided]).exit_code is ExitCode.GATE_FAILED
     assert card([*known, *canaries(Outcome.ACCEPTED)], []).exit_code is ExitCode.COULD_NOT_RUN
+    crashed = [*known, *trials(B, errors=20)]
+    assert card(crashed, [line()]).exit_code is ExitCode.INCONCLUSIVE
+    assert card(crashed, []).exit_code is ExitCode.GATE_FAILED
 
 
 def test_the_document_holds_the_baseline():
     told = json.loads(card([*trials(missed=2), *trials(B, missed=1)], [line()]).to_json())["baseline"]
-    assert (told["file"], told["failed"]) == ("b.json", True)
+    assert (told["file"], told["failed"], told["verdict"], told["reason"]) == ("b.json", True, "fail", "")
+    empty = json.loads(card([], [line()]).to_json())["baseline"]
+    assert (empty["failed"], empty["verdict"]) == (False, "inconclusive")
+    assert "judged no trial" in empty["reason"]
     assert [e["standing"] for e in told["entries"]] == ["new", "accepted"]
     assert told["entries"][0]["accepted"] is None
     assert told["entries"][1]["accepted"]["expires"] == "2026-06-15"

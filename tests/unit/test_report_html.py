@@ -20,6 +20,7 @@ from pipechaos.errors import MissingExtraError
 from pipechaos.report import html as page
 from pipechaos.report.html import render_html
 from pipechaos.report.svg import draw, strip, whisker
+from pipechaos.score.baseline import BaselineResult
 from pipechaos.score.gates import Gate, Metric
 from pipechaos.score.records import Outcome, Rate, Review, TrialKind
 
@@ -253,6 +254,36 @@ def blind():
     return sample.bare([*kept, *sample.canaries("alpha", Outcome.ACCEPTED), *sample.canaries("beta")])
 
 
+STOPPED = replace(sample.ABOUT, stopped="the budget of 5 minutes was reached")
+UNSETTLED = BaselineResult(file="baseline.yaml", entries=(), reason="alpha judged no trial that counts")
+
+
+def cut_short(**more):
+    return sample.bare(about=STOPPED, **more)
+
+
+def test_a_run_that_was_cut_short_is_not_green():
+    for report in (cut_short(), cut_short(gates=[Gate(metric=Metric.FPR, limit=1.0, validator="beta")])):
+        found = Page(render_html(report))
+        assert found.all("section", id="verdict")[0]["attrs"]["class"] == "verdict warn"
+        assert "CUT SHORT: the budget of 5 minutes was reached" in found.section("verdict")
+
+
+def test_a_baseline_that_cannot_pass_says_why():
+    text = squeezed(Page(render_html(replace(sample.bare(), baseline=UNSETTLED))).section("verdict"))
+    assert "Not settled baseline.yaml: nothing survives and nothing is accepted; alpha judged no trial that counts" in (
+        text
+    )
+
+
+def test_nothing_judged_is_nothing_caught():
+    empty = Page(render_html(sample.bare([]))).section("survivors")
+    assert "Nothing was judged" in empty
+    assert "caught every time" not in empty
+    caught = [replace(t, outcome=Outcome.TP) if t.outcome is Outcome.FN else t for t in sample.trials()]
+    assert "caught every time" in Page(render_html(sample.bare(caught))).section("survivors")
+
+
 @pytest.mark.parametrize(
     ("make", "head", "code"),
     [
@@ -265,6 +296,22 @@ def blind():
             "Exit code 4",
         ),
         (blind, "Nothing is proven: alpha is blind", "Exit code 3"),
+        (lambda: cut_short(), "No gate was declared: no rate decides; the run was cut short", "Exit code 0"),
+        (
+            lambda: cut_short(gates=[Gate(metric=Metric.FNR, limit=1.0)]),
+            "Not settled: 2 of 2 gates inconclusive; the run was cut short",
+            "Exit code 4",
+        ),
+        (
+            lambda: cut_short(gates=[Gate(metric=Metric.FNR, limit=0.0)]),
+            "2 of 2 gates fail; the run was cut short",
+            "Exit code 1",
+        ),
+        (
+            lambda: replace(sample.bare(), baseline=UNSETTLED),
+            "Not settled: too little was judged for the baseline to hold",
+            "Exit code 4",
+        ),
     ],
 )
 def test_headline_and_exit_code(make, head, code):

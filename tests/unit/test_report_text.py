@@ -173,13 +173,14 @@ Survivors  all 1, worst first
     pipechaos replay beta-f0 --experiment tiny.yaml
 
 Checks  what each earned in this run
-  alpha: 2 of 4 checks never caught anything (none of them spoke at all); none caused a false alarm
-    none of the 2 that caught something guards any of 1 weakness alone
-    2 of 2 redundant, nothing is lost where any one of them goes: x:in_range, y:mean
-    1 check would detect the same 1 weakness (no smaller set does): x:in_range
+  alpha: 2 of 4 checks never caught anything (1 of them never spoke at all); none caused a false
+    alarm
+    2 of the 2 that caught something guard trials of 1 of 1 weakness alone
+    2 checks would detect the same trials of 1 weakness (no smaller set does): x:in_range, y:mean
     1 of 1 detected weakness is distinct: FNR over the distinct and the survivors 30.0 %
       (6.7-65.2), 3 of 10 trials, 10 batches, beside 30.0 % (6.7-65.2), 3 of 10 trials, 10 batches
       over all
+    catch alone: x:in_range (1), y:mean (1)
     caught nothing: x:dtype, rows
   beta: 4 of 4 checks never caught anything (none of them spoke at all); none caused a false alarm
     caught nothing: x:dtype, x:in_range, y:mean, rows
@@ -294,7 +295,7 @@ def test_blind_paranoid_flaky_and_failed_come_before_any_rate():
         if t.trial_id == "alpha-f0":
             t = dataclasses.replace(t, outcome=Outcome.ERROR, error_cause=ErrorCause.INJECTION)
         found.append(t)
-    content = build_content(card(found, about=dataclasses.replace(ABOUT, voids=("the budget was reached",))))
+    content = build_content(card(found, about=dataclasses.replace(ABOUT, stopped="the budget was reached")))
     for shown in (terminal(content), render_markdown(content)):
         at = shown.index("strict FNR")
         for word in ("BLIND: beta", "PARANOID: alpha", "FLAKY: alpha", "FAILED: 1 injection", "CUT SHORT: the budget"):
@@ -346,6 +347,64 @@ def test_the_baseline_comes_first_among_gates():
     assert [g.verdict.value for g in both.gates] == ["pass", "pass"]
 
 
+def test_a_baseline_that_cannot_pass_says_why():
+    both = (ENTRY, dataclasses.replace(ENTRY, weakness_id="beta-w", validator="beta"))
+    lines = Baseline(file="b.json", accepted=both)
+    known = {"validators": ("alpha", "beta"), "today": dt.date(2026, 1, 1)}
+    content = build_content(card(baseline=against(lines, trials(), **known, stopped="the budget was reached")))
+    shown = " ".join(terminal(content).split())
+    assert "INCONCLUSIVE survivors against the baseline b.json: 0 new, 2 accepted, 0 expired" in shown
+    assert "0 untried; the budget was reached" in shown
+    assert "- **INCONCLUSIVE** survivors against" in render_markdown(content)
+
+
+def test_where_nothing_survives_it_is_said_whether_anything_was_judged():
+    def said(found, **about):
+        content = build_content(card(found, about=dataclasses.replace(ABOUT, **about)))
+        shown, text = terminal(content), render_markdown(content)
+        return next(x for x in shown.splitlines() if x.startswith("Survivors")), text.partition("### Survivors\n\n")[2]
+
+    caught = [fault(v, at, Outcome.TP, HIT) for v in ("alpha", "beta") for at in range(3)]
+    shown, text = said(caught)
+    assert shown == "Survivors  none: every weakness that counts was caught every time"
+    assert text.startswith("None: every weakness that counts was caught every time.")
+    errors = [dataclasses.replace(t, outcome=Outcome.ERROR, error_cause=ErrorCause.CRASH, findings=()) for t in caught]
+    for found in (errors, []):
+        shown, text = said(found)
+        assert shown.startswith("Survivors  nothing was judged: ")
+        assert text.startswith("Nothing was judged: ")
+        assert "caught every time" not in text
+    _, text = said([t for t in caught if t.validator == "alpha"])
+    assert text.startswith("None in what was judged, but beta judged nothing.")
+    _, text = said(caught, stopped="the budget was reached")
+    assert text.startswith("None: every weakness that counts was caught every time before the run was cut short.")
+
+
+def test_the_title_names_what_was_tried_and_not_what_was_planned():
+    plan = {**ABOUT.sample, "weaknesses": 286, "distinct_bases": 144}
+    about = dataclasses.replace(ABOUT, sample=plan, stopped="the budget of 5 minutes was reached")
+    content = build_content(card(about=about))
+    assert content.title == "tiny: 2 validators, 1 of 286 weaknesses tried on 10 batches, 48 trials"
+    assert content.first[0].text.startswith("CUT SHORT: the budget of 5 minutes was reached")
+    assert content.sample[0].startswith("20 of 200 trials of the full cross were planned")
+    assert build_content(card([], about=about)).title == (
+        "tiny: 2 validators, 0 of 286 weaknesses tried on 0 batches, 0 trials"
+    )
+
+
+def test_no_untouched_batch_is_no_accepted_one():
+    content = build_content(card([t for t in trials() if t.kind is not TrialKind.NATURAL]))
+    for shown in (terminal(content), render_markdown(content)):
+        assert "no untouched batch was tried" in shown
+        assert "accepted every untouched batch" not in shown
+
+
+def test_what_an_error_alone_caught_is_no_check_s_worth():
+    error = {"error_only": True, "findings": ()}
+    content = build_content(card([fault("alpha", at, Outcome.TP, **error) for at in range(3)]))
+    assert content.checks[0].worth == ()
+
+
 def test_many_new_survivors_are_counted():
     found = [dataclasses.replace(t, weakness_id=f"{t.weakness_id}{t.batch}") for t in trials()]
     result = against(Baseline(file="b.json"), found, validators=("alpha", "beta"), today=dt.date(2026, 1, 1))
@@ -357,19 +416,22 @@ def test_many_new_survivors_are_counted():
 def test_a_ledger_is_one_look_with_what_checks_are_worth():
     ruin = {"fraction": 1.0, "severity": 5, "eligible": 10, "changed": 10}
     found = [dataclasses.replace(t, **ruin) if t.kind is TrialKind.FAULT else t for t in trials()]
-    hard = [fault("alpha", at, Outcome.TP, ASIDE, weakness_id="alpha-h", after_digest=f"h{at}") for at in range(2)]
-    content = build_content(card([*found, *hard]))
+    rows = dataclasses.replace(HIT, check="rows", columns=())
+    easy = {"weakness_id": "alpha-e", "findings": (HIT, rows)}
+    also = [fault("alpha", at, Outcome.TP, HIT, after_digest=f"e{at}", **easy) for at in range(2)]
+    content = build_content(card([*found, *also]))
     alpha, beta = content.checks
     assert [w.text for w in alpha.worth[:3]] == [
-        "1 of the 2 that caught something guards 1 of 2 weaknesses alone",
-        "1 of 2 redundant, nothing is lost where any one of them goes",
-        "1 check would detect the same 2 weaknesses (no smaller set does)",
+        "2 of the 3 that caught something guard trials of 1 of 2 weaknesses alone",
+        "1 of 3 redundant, nothing is lost where any one of them goes",
+        "2 checks would detect the same trials of 2 weaknesses (no smaller set does)",
     ]
-    assert [w.names for w in alpha.worth[:3]] == [(), ("x:in_range",), ("y:mean",)]
-    # the hard one is caught in 2 of 2, the survivor missed in 3 of 10
-    assert alpha.worth[3].text.startswith("1 of 2 detected weaknesses is distinct, the others are caught whenever")
-    assert "survivors 15.0 % (" in alpha.worth[3].text
-    assert "3 of 12 trials" in alpha.worth[3].text
+    assert [w.names for w in alpha.worth[:3]] == [(), ("rows",), ("x:in_range", "y:mean")]
+    # what keeps the detected trials of the survivor, missed in 3 of 10, keeps both of the easy one
+    assert alpha.worth[3].text.startswith("1 of 2 detected weaknesses is distinct, the others lose nothing where those")
+    assert "survivors 30.0 % (" in alpha.worth[3].text
+    assert "3 of 10 trials" in alpha.worth[3].text
+    assert "beside 15.0 % (" in alpha.worth[3].text
     assert alpha.worth[4].text == "no column is pseudo-tested: of 1 ruined whole, each was caught at least once"
     (pseudo,) = beta.worth
     assert (pseudo.text, pseudo.names) == (
@@ -379,14 +441,14 @@ def test_a_ledger_is_one_look_with_what_checks_are_worth():
     shown, text = " ".join(terminal(content).split()), render_markdown(content)
     assert "beta: 4 of 4 checks never caught anything" in shown
     assert "1 of 1 column ruined whole went unnoticed every time (pseudo-tested): x" in shown
-    assert "- 1 of 2 redundant, nothing is lost where any one of them goes: `x:in_range`" in text
+    assert "- 1 of 3 redundant, nothing is lost where any one of them goes: `rows`" in text
 
 
 def test_missed_on_an_ordinary_day_stands_apart():
     found = [dataclasses.replace(t, subnatural=t.kind is TrialKind.FAULT) for t in trials()]
     shown = terminal(build_content(card(found)))
     apart = shown.index("Like an ordinary day")
-    assert shown.index("Survivors  none") < apart
+    assert shown.index("Survivors  nothing was judged") < apart
     assert "null.mcar on x, severity 3 of 5 (fraction 0.2): alpha missed 3 of 10" in shown[apart:]
 
 

@@ -1,8 +1,10 @@
 """Check ledger, by hand on a small matrix of checks and weaknesses."""
 
+import dataclasses
 import math
 
 from pipechaos.score.checks import check_ledger
+from pipechaos.score.rates import control_rates
 from pipechaos.score.records import FindingRef, Outcome, Review, Trial, TrialKind, Why
 from pipechaos.validate.verdict import Check, FindingKind, Subject
 
@@ -41,6 +43,7 @@ def day(n, *checks, **more):
 TRIALS = [
     fault("w1", said("range")),
     fault("w1", said("range"), said("nulls"), n=1),
+    fault("w1", said("nulls"), n=2),  # nulls alone saw this one
     fault("w2", said("range", Why.ELSEWHERE)),
     fault("w3", said("nulls"), said("idle", None, FindingKind.ERROR)),
     fault("w4", outcome=Outcome.FN),
@@ -60,8 +63,8 @@ def ledger(trials=TRIALS):
 def test_kills():
     found = ledger()
     assert {c: (s.kills, s.unique_kills, s.direct_kills, s.guarded) for c, s in found.items()} == {
-        "range": (2, 1, 1, ("w2",)),
-        "nulls": (2, 1, 2, ("w3",)),
+        "range": (2, 2, 1, ("w1", "w2")),
+        "nulls": (2, 2, 2, ("w1", "w3")),
         "mean": (0, 0, 0, ()),
         "idle": (0, 0, 0, ()),
         "silent": (0, 0, 0, ()),
@@ -72,11 +75,29 @@ def test_never_fired():
     assert [c for c, s in ledger().items() if not s.fired] == ["silent"]
 
 
+def test_a_word_on_an_allowed_change_is_one_and_a_tolerated_finding_is_none():
+    quiet = said("silent", None, FindingKind.TOLERATED)
+    assert not ledger([fault("w", quiet, outcome=Outcome.FN), day(1)])["silent"].fired
+    change = fault("", said("silent", None), outcome=Outcome.ALARM)
+    assert ledger([dataclasses.replace(change, kind=TrialKind.BENIGN)])["silent"].fired
+    assert not ledger([dataclasses.replace(change, kind=TrialKind.CANARY)])["silent"].fired
+
+
+def test_an_alarm_is_counted_once_for_the_same_content_as_in_the_rate():
+    """A batch delivered again under another name is the same batch: it makes no second alarm."""
+    days = [day(1, "mean", source_digest="s"), day(2, "mean", "range", source_digest="s"), day(3, source_digest="t")]
+    mean = ledger(days)["mean"]
+    assert (mean.false_alarms, mean.false_alarm_share) == (1, 1.0)
+    fpr = control_rates(days).fpr
+    assert (fpr.hits, fpr.trials) == (1, 2)
+    assert ledger(days)["range"].false_alarms == 0
+
+
 def test_false_alarms_leave_out_days_that_were_bad():
     found = ledger()
     assert {c: s.false_alarms for c, s in found.items() if s.false_alarms} == {"range": 1, "mean": 2}
     assert {c: s.false_alarm_share for c, s in found.items() if s.false_alarms} == {"range": 0.5, "mean": 1.0}
-    assert all(math.isnan(s.false_alarm_share) for s in ledger(TRIALS[:7]).values())
+    assert all(math.isnan(s.false_alarm_share) for s in ledger(TRIALS[:8]).values())
 
 
 def test_another_validator_is_another_ledger():

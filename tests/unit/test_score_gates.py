@@ -109,6 +109,33 @@ def test_one_flaky_trial_keeps_a_gate_open():
     assert decide(Metric.FPR, 0.1, natural(275) + faulty(1, flaky=True)).verdict is PASS
 
 
+WHY = "the budget of 5 minutes was reached"
+
+
+def test_a_run_that_was_stopped_passes_no_gate_on_what_it_did_not_get_to():
+    """The first of the plan say nothing about the rest; what is beyond its limit already stays so."""
+
+    def stopped(metric, limit, trials):
+        (result,) = evaluate(Gate(metric=metric, limit=limit), trials, ["v"], stopped=WHY)
+        return result
+
+    for metric in (Metric.FNR, Metric.ESCAPE, Metric.ERROR):
+        found = stopped(metric, 0.1, faulty(59))
+        assert found.verdict is OPEN
+        assert WHY in found.reason
+        assert "at most 4.95%" in found.reason
+    assert stopped(Metric.FNR, 0.6, faulty(45, missed=33)).verdict is FAIL
+    unsettled = stopped(Metric.FNR, 0.7, faulty(45, missed=33))
+    assert (unsettled.verdict, unsettled.more_batches) == (OPEN, None)  # no batch would: what is left has to be judged
+    assert WHY in unsettled.reason
+    assert stopped(Metric.FPR, 0.0235, natural(275)).verdict is PASS  # they come first, whatever the budget
+    calm = [
+        Trial(trial_id=f"b{i}", kind=TrialKind.BENIGN, validator="v", batch=f"d{i}", outcome=Outcome.ACCEPTED)
+        for i in range(59)
+    ]
+    assert stopped(Metric.BENIGN, 0.05, calm).verdict is OPEN
+
+
 def test_filters_choose_trials():
     weak = faulty(20, missed=20, fault="g", family="text", columns=("y",), weakness_id="g")
     trials = faulty(59) + weak
@@ -257,6 +284,10 @@ def result(verdict):
         ([OPEN, FAIL, PASS], {}, 1),
         ([PASS, OPEN], {}, 4),
         ([PASS], {}, 0),
+        ([PASS, OPEN], {"baseline": FAIL}, 1),
+        ([PASS], {"baseline": OPEN}, 4),
+        ([FAIL], {"baseline": OPEN}, 1),
+        ([], {"baseline": PASS}, 0),
         ([], {}, 0),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 
 from pipechaos.score import cover
 from pipechaos.score.cover import smallest_cover
+from pipechaos.score.rates import fault_rates
 from pipechaos.score.records import FindingRef, Outcome, Review, Trial, TrialKind, Why
 from pipechaos.score.scorecard import About, ValidatorInfo, build
 from pipechaos.score.worth import ruined_columns, suite_worth
@@ -47,7 +48,7 @@ def day(n, *checks, **more):
     )
 
 
-# killers: easy {range, nulls, mean}, mid {range, nulls}, twin {range, nulls}, hard {range}, other {mean, unique}
+# caught by: easy {range, nulls, mean}; mid {range, nulls}; twin {range} and {nulls}; hard {range}; other {mean, unique}
 TRIALS = [
     fault("easy", "range", "nulls", "mean"),
     fault("mid", "range", "nulls"),
@@ -76,19 +77,36 @@ def test_the_matrix_by_hand():
     assert (found.validator, found.declared) == ("v", 6)
     assert found.never_killed == ("idle", "silent")
     assert found.never_fired == ()  # an error spoke, and so did a flaky trial
-    assert found.redundant == ("nulls", "mean", "unique")  # only range guards something alone
-    assert found.smallest == ("mean", "range")  # range for hard, and one of two for other: the smaller name
+    assert found.redundant == ("mean", "unique")  # range and nulls each catch a trial of twin alone
+    assert found.smallest == ("mean", "nulls", "range")  # and one of two for other: the smaller name
     assert found.smallest_proven
     assert (found.alarms, found.loudest, found.loudest_alarms) == (2, "mean", 2)
 
 
 def test_distinct_weaknesses_and_their_rate_by_hand():
     found = worth()
-    # hard makes easy, mid and twin needless; other stands alone; an error alone is no check's merit
-    assert (found.weaknesses, found.distinct, found.dominators) == (5, 2, ("hard", "other"))
-    # the mean over hard (1 of 2 missed), other (0 of 1) and lost (2 of 2)
-    assert found.dominator_fnr.estimate == pytest.approx(0.5)
-    assert (found.dominator_fnr.hits, found.dominator_fnr.trials) == (3, 5)
+    # what keeps twin whole keeps hard, mid and easy; other stands alone, and so does what an error alone gave away
+    assert (found.weaknesses, found.distinct, found.dominators) == (6, 3, ("error", "other", "twin"))
+    # the mean over hard (1 of 2 missed), lost (2 of 2), and error, other and twin (none)
+    assert found.dominator_fnr.estimate == pytest.approx(0.3)
+    assert (found.dominator_fnr.hits, found.dominator_fnr.trials) == (3, 8)
+
+
+def test_a_check_that_is_needed_for_one_trial_in_ten_is_not_redundant():
+    found = worth([fault("w", "range" if n < 9 else "nulls", n=n) for n in range(10)])
+    assert found.redundant == ()
+    assert found.smallest == ("nulls", "range")
+    assert (found.weaknesses, found.dominators) == (1, ("w",))
+
+
+def test_without_subsumption_the_dominators_have_the_raw_rate():
+    """An error alone catches one of three weaknesses, and one is lost: nothing is subsumed, nothing is left out."""
+    trials = [fault("a", "range"), fault("lost"), TRIALS[9]]
+    found = worth(trials)
+    assert TRIALS[9].error_only
+    assert found.dominator_fnr.estimate == pytest.approx(1 / 3) == fault_rates(trials).fnr.estimate
+    assert (found.weaknesses, found.dominators) == (2, ("a", "error"))
+    assert (found.smallest, found.redundant) == (("range",), ())
 
 
 def test_nothing_caught_is_nothing_of_worth():
@@ -111,7 +129,7 @@ AFFINE = ("012", "345", "678", "036", "147", "258", "048", "156", "237", "246", 
 
 @pytest.mark.parametrize(("lines", "fewest"), [(FANO, 3), (AFFINE, 5)])
 def test_what_no_reduction_opens_is_solved(lines, fewest):
-    found = smallest_cover({line: set(line) for line in lines})
+    found = smallest_cover(map(set, lines))
     assert found.proven
     assert len(found.checks) == fewest
     assert all(set(found.checks) & set(line) for line in lines)
@@ -119,7 +137,7 @@ def test_what_no_reduction_opens_is_solved(lines, fewest):
 
 def test_without_a_proof_in_time_a_greedy_cover_says_so(monkeypatch):
     monkeypatch.setattr(cover, "_solve", lambda *_: None)
-    found = smallest_cover({line: set(line) for line in AFFINE} | {"alone": {"z"}})
+    found = smallest_cover([*map(set, AFFINE), {"z"}])
     assert not found.proven
     assert "z" in found.checks
     assert all(set(found.checks) & set(line) for line in AFFINE)
@@ -166,8 +184,10 @@ def test_what_is(more):
     assert worth([ruin(**more)]).pseudo_tested == ("x",)
 
 
-def test_an_error_is_no_miss():
-    assert worth([ruin(), ruin(n=1, outcome=Outcome.ERROR)]).pseudo_tested == ()
+def test_an_error_is_neither_a_catch_nor_a_miss():
+    error = {"outcome": Outcome.ERROR}
+    found = worth([ruin(), ruin(n=1, **error), ruin("y", caught=True), ruin("y", n=1, **error), ruin("z", **error)])
+    assert (found.pseudo_tested, found.ruined) == (("x",), 2)  # nobody judged z
 
 
 def test_worth_stands_in_the_scorecard_and_not_in_the_stack():
@@ -176,8 +196,8 @@ def test_worth_stands_in_the_scorecard_and_not_in_the_stack():
     assert card.stack.worth is None
     assert card.to_dict()["stack"]["worth"] is None
     told = json.loads(card.to_json())["validators"][0]["worth"]
-    assert told["smallest"] == ["mean", "range"]
-    assert told["dominators"] == ["hard", "other"]
+    assert told["smallest"] == ["mean", "nulls", "range"]
+    assert told["dominators"] == ["error", "other", "twin"]
     assert told["pseudo_tested"] == ["y"]
-    assert (told["dominator_fnr"]["hits"], told["dominator_fnr"]["trials"]) == (4, 6)
+    assert (told["dominator_fnr"]["hits"], told["dominator_fnr"]["trials"]) == (4, 9)
     assert json.loads(card.to_json())["validators"][1]["worth"]["dominator_fnr"]["reason"] == "no trials"

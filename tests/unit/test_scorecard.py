@@ -178,7 +178,28 @@ def test_what_voids_the_bytes_is_said():
         trials[0], outcome=Outcome.ERROR, error_cause=ErrorCause.TIMED_OUT, status=VerdictStatus.TIMED_OUT
     )
     trials[1] = dataclasses.replace(trials[1], flaky=True)
-    found = build(trials, about=dataclasses.replace(ABOUT, voids=("stopped",)), validators=INFO).to_dict()
+    found = build(trials, about=dataclasses.replace(ABOUT, stopped="stopped"), validators=INFO).to_dict()
     assert found["reproducible"]["same_bytes"] is False
     assert found["reproducible"]["voided_by"] == ["stopped", "1 trials timed out", "1 trials are flaky"]
     assert found["first"]["flaky"] == {"good": ["d01"]}
+    assert found["first"]["stopped"] == "stopped"
+    assert score().to_dict()["first"]["stopped"] is None
+
+
+def test_a_run_that_was_stopped_is_inconclusive_where_it_would_pass():
+    one = [t for t in campaign() if t.validator == "good"]
+    stopped = dataclasses.replace(ABOUT, stopped="the budget was reached")
+
+    def code(limit, about=ABOUT):
+        card = build(one, about=about, validators=INFO[:1], gates=[Gate(metric=Metric.FNR, limit=limit)])
+        return card.exit_code
+
+    assert (code(0.9), code(0.9, stopped)) == (ExitCode.OK, ExitCode.INCONCLUSIVE)
+    assert code(0.05, stopped) is ExitCode.GATE_FAILED
+
+
+def test_what_was_tried_is_counted_over_trials():
+    """Three weaknesses for each validator, the same faults, on fifteen batches."""
+    assert score().to_dict()["tried"] == {"weaknesses": 3, "batches": 15}
+    assert score(campaign()[:2]).to_dict()["tried"] == {"weaknesses": 2, "batches": 2}
+    assert score([]).to_dict()["tried"] == {"weaknesses": 0, "batches": 0}

@@ -10,8 +10,10 @@ from pipechaos.errors import CannotRunError, MissingExtraError, UnknownNameError
 from pipechaos.report.badge import render_badge
 from pipechaos.report.formats import FORMATS, render, write_reports
 from pipechaos.report.github import github_annotations, github_output, write_github
+from pipechaos.score.baseline import BaselineResult
 from pipechaos.score.gates import GateVerdict
 from pipechaos.score.records import Outcome, TrialKind
+from pipechaos.score.scorecard import About
 
 ON = {"GITHUB_ACTIONS": "true"}
 COMMAND = re.compile(r"::(error|warning) ((?:[a-z]+=[^:,]*,?)+)::(.*)")
@@ -46,6 +48,14 @@ def test_annotations_name_gates_baseline_survivors_and_false_alarms(report):
         ("warning", "gate inconclusive"),
         ("warning", "false alarm"),
     ]
+
+
+UNSETTLED = BaselineResult(file="b.yaml", entries=(), reason="alpha judged no trial that counts")
+
+
+def test_a_baseline_that_cannot_pass_is_a_warning(make_report):
+    told = {p["title"]: (level, said) for level, p, said in read(github_annotations(make_report(baseline=UNSETTLED)))}
+    assert told["baseline inconclusive"] == ("warning", "alpha judged no trial that counts")
 
 
 def test_annotations_stand_on_the_line_of_the_check(report):
@@ -169,6 +179,18 @@ def test_the_badge_is_coloured_by_the_verdict(report, plain, make_report, new_co
         "message": "blind · FNR n/a · FPR n/a",
         "color": "red",
     }
+
+
+def test_the_badge_is_never_green_for_what_was_not_judged(report, plain, make_report):
+    passed = tuple(g for g in report.card.gates if g.verdict is GateVerdict.PASS)
+    cut = About(name="tiny", digest="0", seed=5, stopped="the budget was reached")
+    for gates in (passed, ()):
+        found = badge(make_report(gates=gates, about=cut))
+        assert (found["color"], found["message"].partition(" FNR")[0]) == ("yellow", "cut short ·")
+    assert badge(dataclasses.replace(plain, baseline=UNSETTLED))["color"] == "yellow"
+    assert badge(dataclasses.replace(plain, baseline=dataclasses.replace(UNSETTLED, reason="")))["color"] == (
+        "brightgreen"
+    )
 
 
 # --- registry ---------------------------------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ def hostile(make_report, new_fault, new_control):
         trials,
         gates=gates,
         checks=checks,
-        about=About(name=MIXED, digest="d", seed=1, versions={"pipechaos": MIXED}, voids=(MIXED,)),
+        about=About(name=MIXED, digest="d", seed=1, versions={"pipechaos": MIXED}, stopped=MIXED),
         experiment=MIXED,
         explanations=explanations,
         baseline=BaselineResult(file=MIXED, entries=tuple(entries)),

@@ -8,7 +8,9 @@ import pytest
 from junitparser import Error, Failure, JUnitXml, Skipped
 
 from pipechaos.report.junit import render_junit
+from pipechaos.score.baseline import BaselineResult
 from pipechaos.score.records import Outcome, TrialKind
+from pipechaos.score.scorecard import About
 
 SCHEMAS = Path(__file__).parents[2] / "golden" / "schemas"
 
@@ -96,6 +98,24 @@ def test_gates_and_baseline_have_suites_of_their_own(report):
     assert "only 2 clusters" in open_.result[0].message
     (stale,) = list(found["baseline"])
     assert stale.result[0].type == "StaleEntry"
+
+
+UNSETTLED = BaselineResult(file="b.yaml", entries=(), reason="alpha judged no trial that counts")
+
+
+def test_a_baseline_that_cannot_pass_is_skipped_with_its_reason(make_report):
+    (entry,) = suites(render_junit(make_report(baseline=UNSETTLED)))["baseline"]
+    assert type(entry.result[0]) is Skipped
+    assert entry.result[0].message == "inconclusive: alpha judged no trial that counts"
+    (fine,) = suites(render_junit(make_report(baseline=BaselineResult(file="b.yaml", entries=()))))["baseline"]
+    assert fine.result == []
+
+
+def test_a_run_that_was_cut_short_says_so_in_a_property(make_report):
+    about = About(name="tiny", digest="0", seed=5, stopped="the budget of 5 minutes was reached")
+    for suite in read(render_junit(make_report(about=about))):
+        assert {p.name: p.value for p in suite.properties()}["stopped"] == "the budget of 5 minutes was reached"
+    assert all("stopped" not in {p.name for p in s.properties()} for s in read(render_junit(make_report())))
 
 
 def test_properties_hold_rates_counts_and_why_one_is_undefined(make_report, new_control):

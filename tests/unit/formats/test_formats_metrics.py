@@ -23,6 +23,7 @@ from pipechaos.errors import MissingExtraError
 from pipechaos.report.lineage import emit_lineage, lineage_configured, lineage_events
 from pipechaos.report.metrics import record_metrics
 from pipechaos.report.prometheus import render_prometheus
+from pipechaos.score.baseline import BaselineResult
 from pipechaos.score.records import Outcome, TrialKind
 
 SCHEMAS = Path(__file__).parents[2] / "golden" / "schemas"
@@ -173,7 +174,18 @@ def test_lineage_carries_faults_and_gates_as_tests_of_the_run(sent):
         "beta rejects null.mcar": ("pass", "10 of 10 missed", "warn"),  # accepted
         "beta rejects value.scale": ("fail", "2 of 2 missed", "warn"),
     }
-    assert tests["baseline"]["actual"] == "3 entries"
+    assert (tests["baseline"]["status"], tests["baseline"]["actual"]) == ("fail", "3 entries")
+
+
+def test_lineage_skips_a_baseline_that_cannot_pass(make_report):
+    def told(reason):
+        held = BaselineResult(file="b.yaml", entries=(), reason=reason)
+        event = lineage_events(make_report(baseline=held), **TIMES)[1]
+        (found,) = [t for t in event.run.facets["test"].tests if t.name == "baseline"]
+        return found.status, found.description
+
+    assert told("alpha judged no trial that counts") == ("skip", "alpha judged no trial that counts")
+    assert told("") == ("pass", None)
 
 
 def test_every_dataset_of_lineage_lies_in_a_namespace_of_our_own(sent):
