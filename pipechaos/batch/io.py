@@ -15,6 +15,8 @@ from pipechaos.batch.formats import read_file, stream_file, write_parts
 from pipechaos.batch.location import Location, locate, replacing
 from pipechaos.batch.model import Batch
 from pipechaos.batch.ref import BatchRef, Format, format_of, origin_of
+from pipechaos.batch.sql_connect import Connections
+from pipechaos.batch.sql_read import iter_sql, read_sql
 from pipechaos.errors import BatchError
 
 __all__ = ["iter_tables", "read_batch", "read_table", "write_batch", "write_table", "write_tables"]
@@ -32,6 +34,7 @@ def read_batch(
     name: str | None = None,
     columns: Sequence[str] | None = None,
     filesystem: Any = None,
+    connections: Connections | None = None,
     expected_digest: str | None = None,
 ) -> Batch:
     """Read a batch whole.
@@ -48,6 +51,8 @@ def read_batch(
         Columns to read, in this order; all when not given.
     filesystem
         Connected fsspec or pyarrow file system; needed where the reference names a connection.
+    connections
+        URLs of databases by connection id, for a reference to rows of a database.
     expected_digest
         Ordered digest that the content must have.
 
@@ -60,7 +65,7 @@ def read_batch(
         A column is not in the files.
     """
     ref, filesystem = _resolved(source, filesystem)
-    table = read_table(ref, columns=columns, filesystem=filesystem)
+    table = read_table(ref, columns=columns, filesystem=filesystem, connections=connections)
     if expected_digest is not None:
         found = ordered_digest(table)
         if found != expected_digest:
@@ -68,14 +73,22 @@ def read_batch(
                 f"{ref.uri} has digest {found}, not the expected {expected_digest}: it has changed since it was "
                 "referenced. Make a new reference, or restore the old content."
             )
+    if ref.sql is not None and not key and set(ref.sql.key) <= set(table.column_names):
+        key = ref.sql.key
     return Batch.of(table, name=name or ref.name, key=key, time=time, target=target)
 
 
 def read_table(
-    source: BatchRef | str | os.PathLike[str], *, columns: Sequence[str] | None = None, filesystem: Any = None
+    source: BatchRef | str | os.PathLike[str],
+    *,
+    columns: Sequence[str] | None = None,
+    filesystem: Any = None,
+    connections: Connections | None = None,
 ) -> pa.Table:
-    """Read the files of a batch into one table; see :func:`read_batch`."""
+    """Read the files of a batch, or its rows of a database, into one table; see :func:`read_batch`."""
     ref, filesystem = _resolved(source, filesystem)
+    if ref.sql is not None:
+        return read_sql(ref, columns=columns, connections=connections)
     tables: list[pa.Table] = []
     for path in ref.paths:
         with _reading(ref, path, filesystem) as location:
@@ -95,12 +108,13 @@ def iter_tables(
     rows: int = 65_536,
     columns: Sequence[str] | None = None,
     filesystem: Any = None,
+    connections: Connections | None = None,
 ) -> Iterator[pa.Table]:
     """Read a batch part by part, in row order.
 
     Parameters
     ----------
-    source, columns, filesystem
+    source, columns, filesystem, connections
         As for :func:`read_batch`.
     rows
         Most rows of a part.
@@ -113,6 +127,9 @@ def iter_tables(
     if rows < 1:
         raise BatchError(f"parts of {rows} rows: give at least 1")
     ref, filesystem = _resolved(source, filesystem)
+    if ref.sql is not None:
+        yield from iter_sql(ref, rows=rows, columns=columns, connections=connections)
+        return
     schema: pa.Schema | None = None
     any_rows = False
     for path in ref.paths:
@@ -222,7 +239,7 @@ def write_tables(
     """
     uri, connection_id, filesystem = origin_of(path, None, filesystem)
     found = Format(format) if format is not None else format_of(uri)
-    if found is None:
+    if found is None or found is Format.SQL:
         raise BatchError(f"cannot tell the format of {uri}: end it in .parquet or .csv, or say format=")
     location = locate(uri, connection_id=connection_id, filesystem=filesystem)
     return _write(tables, location, found, overwrite=overwrite)

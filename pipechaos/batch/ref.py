@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from pipechaos.batch.connection_url import refuse_passwords
 from pipechaos.batch.location import Location, locate, refuse_secrets
+from pipechaos.batch.sql_source import SqlSource
 from pipechaos.errors import BatchError, UnknownNameError
 
 __all__ = ["BatchRef", "Format", "discover", "format_of", "origin_of"]
 
 
 class Format(StrEnum):
-    """File formats that batches come in."""
+    """What batches come in: formats of files, and rows of a database (see :func:`pipechaos.batch.sql.sql_ref`)."""
 
     PARQUET = "parquet"
     CSV = "csv"
+    SQL = "sql"
 
 
 _SUFFIXES = {
@@ -39,9 +42,10 @@ class BatchRef:
     Attributes
     ----------
     uri
-        Path or URL of its one file, or of the directory that holds its files. Never with a credential in it.
+        Path or URL of its one file, or of the directory that holds its files; for rows of a database its URL, or
+        ``sql://`` and the connection's id. Never with a credential in it.
     format
-        File format.
+        File format, or SQL.
     name
         The batch's logical partition: part of every draw, so stable over runs and machines.
     partition
@@ -55,6 +59,8 @@ class BatchRef:
         Connection that holds the credentials, by name.
     rows
         Number of rows; None until the batch was read or written.
+    sql
+        Table and partition, of a batch in a database; None for files.
 
     Examples
     --------
@@ -71,10 +77,16 @@ class BatchRef:
     digest: str = ""
     connection_id: str | None = None
     rows: int | None = None
+    sql: SqlSource | None = None
 
     def __post_init__(self) -> None:
-        for value in (self.uri, *self.files):
-            refuse_secrets(value)
+        if (self.format is Format.SQL) != (self.sql is not None):
+            raise BatchError("a reference to a database names its table, and only such a one: see sql_ref")
+        if self.sql is not None:
+            refuse_passwords(self.uri)
+        else:
+            for value in (self.uri, *self.files):
+                refuse_secrets(value)
         if not self.uri or not self.name:
             raise BatchError("a batch reference needs a uri and a name: the name is part of every draw")
 
@@ -153,9 +165,11 @@ class BatchRef:
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionary: texts, whole numbers, lists and None only."""
-        return {**asdict(self), "format": str(self.format), "partition": [list(p) for p in self.partition]} | {
+        out = {**asdict(self), "format": str(self.format), "partition": [list(p) for p in self.partition]} | {
             "files": list(self.files)
         }
+        del out["sql"]
+        return out if self.sql is None else {**out, "sql": self.sql.to_json()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> BatchRef:
@@ -178,13 +192,14 @@ class BatchRef:
         _check_kinds(data)
         return cls(
             uri=data["uri"],
-            format=_format(data["format"]),
+            format=_format(data["format"], [*Format]),
             name=data["name"],
             partition=tuple((k, v) for k, v in data.get("partition", ())),
             files=tuple(data.get("files", ())),
             digest=data.get("digest", ""),
             connection_id=data.get("connection_id"),
             rows=data.get("rows"),
+            sql=None if data.get("sql") is None else SqlSource.from_json(data["sql"]),
         )
 
 
@@ -197,6 +212,7 @@ def _check_kinds(data: Mapping[str, Any]) -> None:
         "partition": all(texts(p) and len(p) == 2 for p in data.get("partition", ())),
         "files": texts(data.get("files", ())),
         "connection_id": data.get("connection_id") is None or isinstance(data["connection_id"], str),
+        "sql": data.get("sql") is None or isinstance(data["sql"], Mapping),
         "rows": rows is None or (isinstance(rows, int) and not isinstance(rows, bool) and rows >= 0),
         **{k: isinstance(data.get(k, ""), str) for k in ("uri", "format", "name", "digest")},
     }
@@ -310,11 +326,13 @@ def origin_of(source: Any, connection_id: str | None = None, filesystem: Any = N
     return uri, connection_id, filesystem
 
 
-def _format(value: Format | str) -> Format:
-    try:
-        return Format(value)
-    except ValueError:
-        raise UnknownNameError("format", str(value), [f.value for f in Format]) from None
+_FILES = (Format.PARQUET, Format.CSV)
+
+
+def _format(value: Format | str, allowed: Sequence[Format] = _FILES) -> Format:
+    if value not in allowed:
+        raise UnknownNameError("format", str(value), [f.value for f in allowed])
+    return Format(value)
 
 
 def format_of(path: str) -> Format | None:

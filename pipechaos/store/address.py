@@ -7,16 +7,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
 
+from pipechaos.batch.connection_url import expanded, without_password
 from pipechaos.errors import ConfigError
 
 __all__ = ["Address", "parse_address"]
 
 _ALMOST = re.compile(r"[A-Za-z][A-Za-z0-9+]+:")
-_NAME = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_USER = re.compile(r"^([a-z0-9+]+://[^:/@]*):.*@", re.DOTALL)
-_SECRET_KEY = re.compile(r"([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
 _POSTGRES = ("postgresql", "postgres", "postgresql+psycopg")
 _SQLITE = ("sqlite", "sqlite+pysqlite")
 
@@ -63,7 +60,7 @@ def parse_address(given: str | os.PathLike[str], env: Mapping[str, str] | None =
     >>> parse_address("runs.db").file.name
     'runs.db'
     """
-    text = _expanded(os.fspath(given), os.environ if env is None else env)
+    text = expanded(os.fspath(given), os.environ if env is None else env, what="the address of the store")
     scheme, found, rest = text.partition("://")
     if not found:
         if _ALMOST.match(text):  # not repeated: it may hold a password
@@ -77,7 +74,7 @@ def parse_address(given: str | os.PathLike[str], env: Mapping[str, str] | None =
             "postgresql://USER:${PASSWORD}@HOST/DATABASE"
         )
     url = f"postgresql+psycopg://{rest}"
-    return Address(shown=_SECRET_KEY.sub(r"\1***", _USER.sub(r"\1:***@", url)), url=url)
+    return Address(shown=without_password(url), url=url)
 
 
 def _file(path: str) -> Address:
@@ -87,17 +84,3 @@ def _file(path: str) -> Address:
     if file.is_dir():
         raise ConfigError(f"{file} is a folder: give the path of a SQLite file, for instance {file / 'pipechaos.db'}")
     return Address(shown=str(file), file=file)
-
-
-def _expanded(text: str, env: Mapping[str, str]) -> str:
-    def value(name: str) -> str:
-        if name not in env:
-            raise ConfigError(f"the address of the store needs the environment variable {name}, which is not set")
-        return env[name]
-
-    scheme, found, rest = text.partition("://")
-    login, at, place = rest.rpartition("@")
-    if found and not scheme.startswith("$") and at:  # a password is a value, so none of its characters is syntax
-        login = _NAME.sub(lambda m: quote(value(m[1]), safe=""), login)
-        return f"{scheme}://{login}@{_NAME.sub(lambda m: value(m[1]), place)}"
-    return _NAME.sub(lambda m: value(m[1]), text)

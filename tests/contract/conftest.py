@@ -33,10 +33,9 @@ def _server(binaries, home):
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=home, stdout=log, stderr=log, **_as_nobody())
     try:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+        for _ in range(1200):  # the port is open before the server takes anybody: its own word counts
+            if b"ready to accept connections" in (home / "log").read_bytes():
+                break
             assert process.poll() is None, (home / "log").read_text()
             time.sleep(0.05)
         yield port
