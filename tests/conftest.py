@@ -6,3 +6,4 @@ import os
 def pytest_configure():
     os.environ["PIPECHAOS_STORE"] = "none"
     os.environ.pop("COLUMNS", None)
+    os.environ.pop("PIPECHAOS_KILL_SWITCH", None)

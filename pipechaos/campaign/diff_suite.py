@@ -19,7 +19,7 @@ from pipechaos.campaign.sample import Sample
 from pipechaos.campaign.source import Batches
 from pipechaos.campaign.suite_versions import SuiteVersion, importing
 from pipechaos.campaign.trials_io import write_trials
-from pipechaos.errors import ValidatorLoadError
+from pipechaos.errors import CannotRunError, ValidatorLoadError
 from pipechaos.score.gates import ExitCode
 from pipechaos.score.outcome import blind, paranoid
 from pipechaos.score.pair_records import Movement, Paired, PairFate
@@ -208,6 +208,7 @@ def diff_suite(
     trials: int | None = None,
     jobs: int = 2,
     progress: Callable[[Progress], None] = lambda _: None,
+    halt: Callable[[], None] = lambda: None,
 ) -> SuiteDiff:
     """Compare two versions: one campaign each, in processes of their own, with common draws.
 
@@ -224,11 +225,15 @@ def diff_suite(
         Worker processes.
     progress
         Called after each frame.
+    halt
+        Asked before each frame; a halt ends the comparison, as half of one would compare nothing.
 
     Raises
     ------
     PipechaosError
         Anything wrong with the experiment or a version, before anything is judged.
+    CannotRunError
+        Halted.
     """
     budget = Budget(trials=trials or default_trials(experiment), minutes=None)
     common = experiment.model_copy(update={"budget": budget, "gates": []})
@@ -238,8 +243,8 @@ def diff_suite(
     if aim is not None:
         at = aim.experiment
         common = common.model_copy(update={"faults": at.faults, "preset": at.preset, "pairs": at.pairs})
-    first = _run(common, root, base, "old", jobs, progress)
-    second = _run(common, root, head, "new", jobs, progress)
+    first = _run(common, root, base, "old", jobs, progress, halt)
+    second = _run(common, root, head, "new", jobs, progress, halt)
     return SuiteDiff(
         experiment=common,
         base=_loaded(base, first),
@@ -258,14 +263,19 @@ def _run(
     side: str,
     jobs: int,
     progress: Callable[[Progress], None],
+    halt: Callable[[], None],
 ) -> CampaignResult:
     with importing(version), _naming(version, side):
-        return run_campaign(
+        result = run_campaign(
             _with_version(experiment, version.name, version.spec, version.roots, version.imports),
             root,
             jobs=jobs,
             progress=lambda p: progress(_of_both(p, side)),
+            halt=halt,
         )
+    if result.halted:
+        raise CannotRunError(result.stopped)
+    return result
 
 
 def _described(experiment: Experiment, root: Path, version: SuiteVersion, side: str) -> tuple[Check, ...]:

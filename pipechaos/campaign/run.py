@@ -26,6 +26,7 @@ from pipechaos.inject.engine import Injected, inject
 from pipechaos.ledger.records import InjectionRecord, Ledger, RowEntry, Status
 from pipechaos.plan.injection import Injection, Plan
 from pipechaos.plan.resolve import resolve
+from pipechaos.safety.switch import Halted
 from pipechaos.score.attribution import Groups, uniqueness_groups
 from pipechaos.score.natural import NaturalRanges
 from pipechaos.score.outcome import flaky
@@ -65,6 +66,8 @@ class CampaignResult:
         Names of the batches.
     stopped
         Why the run ended early; empty when it did not.
+    halted
+        Whether that was a halt.
     seconds
         Wall time of the whole, by phase.
     injecting
@@ -87,6 +90,7 @@ class CampaignResult:
     injecting: float
     jobs: int
     resumed: int = 0
+    halted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +133,7 @@ def run_campaign(
     progress: Callable[[Progress], None] = lambda _: None,
     clock: Callable[[], float] = time.monotonic,
     recorder: Recorder | None = None,
+    halt: Callable[[], None] = lambda: None,
 ) -> CampaignResult:
     """Run an experiment, or what is left of a run that was killed or stopped.
 
@@ -147,13 +152,20 @@ def run_campaign(
     recorder
         Where verdicts and trials are committed as they come, and what an earlier process had committed; None keeps
         nothing. The scorecard is the same either way, ``runtime`` apart.
+    halt
+        Raises :class:`pipechaos.safety.switch.Halted` when nothing may be injected any more. Called before every task,
+        from worker threads, never twice at once. Among the faults it ends the run like a budget that is spent: what was
+        judged stays, ``stopped`` says why, and the run may go on later.
 
     Raises
     ------
+    Halted
+        Before the controls were through: there is nothing yet to score, and what a recorder holds stays.
     PipechaosError
         Anything that is wrong with the experiment, before anything is judged; a validator that cannot be loaded; data,
         suites or versions that differ from those of the run that is to go on.
     """
+    halt()
     batches = Batches(experiment, root)
     plan = plan_campaign(experiment, batches)
     kept = recorder or Unrecorded()
@@ -169,6 +181,7 @@ def run_campaign(
             clock=clock,
             progress=progress,
             started=started,
+            halt=halt,
             judge=Judge(
                 experiment=experiment,
                 suites={s.name: s.digest for s in suites},
@@ -190,6 +203,7 @@ def run_campaign(
         injecting=run.injecting,
         jobs=jobs,
         resumed=run.resumed,
+        halted=run.halted,
     )
 
 
@@ -227,6 +241,7 @@ class _Run:
     clock: Callable[[], float]
     progress: Callable[[Progress], None]
     started: float
+    halt: Callable[[], None]
     judge: Judge
     ranges: NaturalRanges
     recorder: Recorder
@@ -234,9 +249,11 @@ class _Run:
     done: int = 0
     resumed: int = 0
     stopped: str = ""
+    halted: bool = False
     injecting: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    asking: threading.Lock = field(default_factory=threading.Lock)
 
     def controls(self, pool: Pool) -> list[Trial]:
         """Canaries and untouched batches: every base's own verdict comes before what is paired with it."""
@@ -270,7 +287,7 @@ class _Run:
         with closing(pool.map(self._observe, asked)) as fresh:
             for was in known:
                 done = next(fresh) if was is None else was
-                if done is None:  # out of time
+                if done is None:  # out of time, or halted
                     continue
                 self.done += 1
                 self.resumed += was is not None
@@ -296,8 +313,24 @@ class _Run:
             self.stopped = f"the budget of {minutes:g} minutes was reached"
         return bool(self.stopped)
 
+    def _held(self, task: Task) -> bool:
+        """Whether a task may not begin any more; among the controls a halt ends everything."""
+        scored = task.kind in (TrialKind.BENIGN, TrialKind.FAULT)
+        if scored and self._out_of_time():
+            return True
+        with self.asking:
+            if self.stopped:  # another worker was told while this one waited
+                return True
+            try:
+                self.halt()
+            except Halted as exc:
+                if not scored:
+                    raise
+                self.stopped, self.halted = str(exc), True
+        return bool(self.stopped)
+
     def _observe(self, worker: Worker, task: Task) -> Observed | None:
-        if task.kind in (TrialKind.BENIGN, TrialKind.FAULT) and self._out_of_time():
+        if self._held(task):
             return None
         base = self.batches.load(task.base)
         source = self._digest(task.base)

@@ -11,6 +11,7 @@ import click
 
 from pipechaos.cli.console import emit_json, ended_in_order, json_option, people
 from pipechaos.cli.experiments import duration, opened, progress_bar, seed_option
+from pipechaos.cli.halt import kill_switch
 from pipechaos.cli.places import check_out, check_targets, inputs_of
 
 __all__ = ["command"]
@@ -73,6 +74,7 @@ def command(
 
     parsed, root = opened(experiment, seed=seed)
     folder = Path(out) if out else Path(experiment).with_suffix(".diff")
+    halt = kill_switch().check
     batches = Batches(parsed, root)
     check_out(folder, batches)
     check_targets(
@@ -83,7 +85,9 @@ def command(
         suite_versions(parsed, root, base=base, head=head, validator=validator) as (old, new),
         progress_bar(quiet) as progress,
     ):
-        found = diff_suite(parsed, root, old, new, trials=budget, jobs=jobs or os.cpu_count() or 1, progress=progress)
+        found = diff_suite(
+            parsed, root, old, new, trials=budget, jobs=jobs or os.cpu_count() or 1, progress=progress, halt=halt
+        )
     replayed = write_diff(folder, found, root, values=not no_values)
     rerun = _again(experiment, base, head, validator, budget, seed, out)
     replay = f"pipechaos replay --experiment {shlex.quote(str(replayed))} "

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from pipechaos.cli.console import emit_json, json_option, people
+from pipechaos.cli.halt import kill_switch
 from pipechaos.cli.options import batch_options, injection_options, parse_pairs
 
 __all__ = ["command"]
@@ -43,6 +44,7 @@ def command(
     from pipechaos.inject.shadow import corrupt
     from pipechaos.plan.injection import Injection
 
+    kill_switch().check()
     injection = Injection.of(
         given["fault"],
         given["columns"],

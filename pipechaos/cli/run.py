@@ -146,6 +146,7 @@ def run_and_report(experiment: Experiment, root: Path, out: Path, *, source: str
     from pipechaos.campaign.run import run_campaign
     from pipechaos.campaign.source import Batches
     from pipechaos.cli.console import emit_json
+    from pipechaos.cli.halt import kill_switch
     from pipechaos.cli.keeping import keeping
     from pipechaos.report.content import build_content
     from pipechaos.report.inputs import Report
@@ -158,9 +159,8 @@ def run_and_report(experiment: Experiment, root: Path, out: Path, *, source: str
     kept = tuple if how.values else without_values
     with keeping(experiment.name, root, store=how.store, resume=how.resume, kept=kept) as keeper:
         with progress_bar(how.quiet) as progress:
-            result = run_campaign(
-                experiment, root, jobs=how.jobs or os.cpu_count() or 1, progress=progress, recorder=keeper.recorder
-            )
+            jobs, halt = how.jobs or os.cpu_count() or 1, kill_switch().check
+            result = run_campaign(experiment, root, jobs=jobs, progress=progress, recorder=keeper.recorder, halt=halt)
         finished = dt.datetime.now(dt.UTC)
         card = scorecard_of(result, baseline=held, today=finished.date())
         explanations = _explained(card, result, batches, how.values)
@@ -184,7 +184,7 @@ def run_and_report(experiment: Experiment, root: Path, out: Path, *, source: str
     tell_listeners(report, started=keeper.started, finished=finished)
     if problem:
         raise CannotRunError(f"{problem}\nthe run is whole: `pipechaos score {out}` writes formats again")
-    return int(card.exit_code)
+    return CannotRunError.exit_code if result.halted else int(card.exit_code)
 
 
 def _explained(card: Scorecard, result: CampaignResult, batches: Batches, values: bool) -> Mapping[str, Explanation]:

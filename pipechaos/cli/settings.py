@@ -13,7 +13,7 @@ from pipechaos.errors import ConfigError, suggest
 
 __all__ = ["Settings", "project_home", "project_settings"]
 
-_EXPERIMENTS = ("run", "plan", "diff-suite")
+_EXPERIMENTS = ("run", "plan", "diff-suite", "drill")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class _Key:
 _KEYS: Mapping[str, _Key] = {
     "experiment": _Key(kind=str, path=True, commands=_EXPERIMENTS),
     "store": _Key(kind=str),
-    "baseline": _Key(kind=str, path=True, commands=("run", "score", "feast", "baseline")),
+    "baseline": _Key(kind=str, path=True, commands=("run", "score", "feast", "baseline", "drill")),
     "jobs": _Key(kind=int),
     "no-values": _Key(kind=bool),
     **{
@@ -36,7 +36,7 @@ _KEYS: Mapping[str, _Key] = {
         for name in ("html", "junit-xml", "sarif", "mutation-json", "prometheus", "badge", "markdown")
     },
 }
-_PARTS = {"baseline": ("update", "prune", "explain")}
+_PARTS = {"baseline": ("update", "prune", "explain"), "drill": ("run", "status")}
 _KINDS = {str: "a text", int: "a whole number", bool: "true or false"}
 
 

@@ -194,7 +194,7 @@ def _home(place: Path, batch: str, name: str, source: str) -> Iterator[Path]:
         raise
 
 
-def sweep(shadow: str | Path, *, now: float, ttl_seconds: float) -> tuple[str, ...]:
+def sweep(shadow: str | Path, *, now: float, ttl_seconds: float, dry_run: bool = False) -> tuple[str, ...]:
     """Delete copies in a shadow that are older than their time to live; what is not ours stays.
 
     Parameters
@@ -205,6 +205,8 @@ def sweep(shadow: str | Path, *, now: float, ttl_seconds: float) -> tuple[str, .
         Current time, seconds since 1970.
     ttl_seconds
         Age from which copies are deleted, counted from when they were last written.
+    dry_run
+        Say what would be deleted, and delete nothing.
 
     Returns
     -------
@@ -221,7 +223,7 @@ def sweep(shadow: str | Path, *, now: float, ttl_seconds: float) -> tuple[str, .
         raise ShadowError(f"{place} is no shadow of ours (it has no {MARKER}): nothing was deleted")
     made = [p.parent for p in sorted(place.glob(f"*/*/{MARKER}")) if not p.parent.is_symlink()]
     old = [p for p in made if now - (p / MARKER).stat().st_mtime >= ttl_seconds]
-    for path in old:
+    for path in () if dry_run else old:
         shutil.rmtree(path)
         with suppress(OSError):  # younger copies of the batch stay
             path.parent.rmdir()

@@ -656,3 +656,23 @@ def test_control_codes_in_names_never_reach_the_terminal(home):
         assert done.exit_code == 2
         assert "\x1b" not in done.stderr
         assert "\\x1b[31m" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("run", "orders.yaml"),
+        ("diff-suite", "orders.yaml", "--base", "shapes", "--head", "signs"),
+        ("inject", f"lake/features/date={DAYS[3]}/part-0.parquet", "--fault", "rows.drop", "--out", "../shadow"),
+    ],
+    ids=lambda a: a[0],
+)
+def test_nothing_is_injected_against_the_kill_switch(home, asked):
+    (home / "stop").write_text("")
+    before = snapshot(home)
+    done = call(*asked, env={"PIPECHAOS_KILL_SWITCH": str(home / "stop")})
+    assert done.exit_code == 3
+    assert "halt" in done.stderr
+    assert not (home.parent / "shadow").exists()
+    kept = {name: digest for name, digest in snapshot(home).items() if not name.endswith(".diff")}
+    assert kept == before

@@ -1,5 +1,6 @@
 """A campaign from end to end on small batches and cheap validators."""
 
+import datetime as dt
 import json
 import os
 import time
@@ -13,7 +14,7 @@ import pytest
 import yaml
 
 from pipechaos.campaign.experiment import parse_experiment
-from pipechaos.campaign.output import injection_of, scorecard_of, write_result
+from pipechaos.campaign.output import injection_of, rescore, scorecard_of, write_result
 from pipechaos.campaign.replay import replay
 from pipechaos.campaign.run import inject_one, run_campaign
 from pipechaos.campaign.source import Batches
@@ -23,6 +24,7 @@ from pipechaos.campaign.tasks import plan_campaign
 from pipechaos.campaign.trials_io import read_trials, write_trials
 from pipechaos.errors import BatchError, ConfigError, ExperimentError, PlanError, UnknownNameError
 from pipechaos.ledger.records import Status
+from pipechaos.score.baseline import Baseline
 from pipechaos.score.records import Outcome, Review, TrialKind
 
 DAYS = [f"2013-06-{d:02}" for d in range(1, 11)]
@@ -540,6 +542,24 @@ def test_minutes_stop_the_run_after_the_controls_and_void_byte_equality(root):
     card = scorecard_of(result)
     assert card.voids == ("the budget of 5 minutes was reached",)
     assert not card.to_dict()["reproducible"]["same_bytes"]
+    batches = {t.batch for t in of(result, TrialKind.FAULT)}
+    assert card.tried.batches == len(batches) < card.about.sample["distinct_bases"]
+
+
+def test_that_a_run_was_stopped_is_known_when_it_is_scored_again(root):
+    ticks = iter(range(0, 10_000, 10))
+    result = run(root, clock=lambda: float(next(ticks)), budget={"minutes": 5}, severities=[1, 2, 3, 4, 5])
+    out = root / "again"
+    write_result(out, result.experiment, scorecard_of(result), result.trials)
+    today = dt.date(2026, 6, 15)
+    again = rescore(out, baseline=Baseline(), today=today)
+    assert again.about.stopped == result.stopped != ""
+    assert again.voids == (result.stopped,)
+    assert result.stopped in again.baseline.reason
+    document = json.loads((out / "scorecard.json").read_text())
+    del document["first"]["stopped"]  # as an earlier version wrote it
+    (out / "scorecard.json").write_text(json.dumps(document))
+    assert rescore(out).about.stopped == result.stopped
 
 
 def test_controls_and_canaries_are_judged_whatever_the_clock_says(root):
