@@ -158,6 +158,9 @@ class Controls(_Strict):
     """Untouched and harmlessly changed batches."""
 
     natural: int | None = Field(None, ge=1, description="So many of the batches after the history; all otherwise.")
+    until: BatchName | None = Field(None, description="Batches whose name sorts after this one are left out.")
+    last: int | None = Field(None, ge=1, description="Only the last so many of the batches after the history.")
+    bases: int | None = Field(None, ge=1, description="Only the last so many controls are broken; all otherwise.")
     benign: int = Field(15, ge=0, description="Bases for each clause of the contract.")
     repeats: int = Field(10, ge=0, description="Controls judged twice, to find flaky validators.")
     reviewed: list[Review] = Field(default_factory=list)

@@ -63,7 +63,8 @@ class Batches:
         for review in experiment.controls.reviewed:
             if review.batch not in self.refs:
                 raise UnknownNameError("batch", review.batch, self.refs, "controls.reviewed")
-        names = list(self.refs)
+        until, last = experiment.controls.until, experiment.controls.last
+        names = [n for n in self.refs if until is None or n <= until]
         rule = experiment.history
         if rule.before is not None:
             past = [n for n in names if n < rule.before]
@@ -76,6 +77,7 @@ class Batches:
                 f"no batch is left after the history ({len(past)} of {len(names)} batches are history, "
                 f"{len(self.incidents)} are incidents): shorten `history:` or give later batches"
             )
+        self.controls = self.controls if last is None else self.controls[-last:]
         self._recent = lru_cache(maxsize=_KEPT_IN_MEMORY)(self._load)
         self._clean = lru_cache(maxsize=None)(self._load)
         self.pooled = lru_cache(maxsize=1)(self._pooled)

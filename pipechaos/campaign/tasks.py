@@ -91,9 +91,10 @@ def plan_campaign(experiment: Experiment, batches: Batches) -> CampaignPlan:
         batches.controls if experiment.controls.natural is None else batches.controls[: experiment.controls.natural]
     )
     found, left_out = _pairs(experiment, batches)
+    bases = experiment.controls.bases
     sample = draw_sample(
         found,
-        controls,
+        controls if bases is None else controls[-bases:],
         severities=experiment.severities,
         repeats=experiment.repeats,
         validators=len(experiment.validators),

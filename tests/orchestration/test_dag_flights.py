@@ -55,8 +55,10 @@ def loaded(tmp_path_factory, airflow_environment):
 
 def test_the_dag_file_loads(loaded):
     assert loaded["dagbag"]["errors"] == {}
-    assert loaded["dagbag"]["dags"] == ["flights_chaos"]
-    assert loaded["dagbag"]["files"] == ["flights_chaos.py"], "the features' module beside it is no DAG file"
+    assert sorted(loaded["dagbag"]["dags"]) == ["flights_chaos", "flights_drill"]
+    assert sorted(loaded["dagbag"]["files"]) == ["flights_chaos.py", "flights_drill.py"], (
+        "the features' module beside it is no DAG file"
+    )
 
 
 def test_no_task_publishes_what_was_broken(loaded):

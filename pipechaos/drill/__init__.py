@@ -1,0 +1,1 @@
+"""Scheduled drills: small unattended campaigns that rotate through everything an experiment can break."""

@@ -1,0 +1,154 @@
+"""The operator for drills, executed in one process that has Airflow."""
+
+import json
+import subprocess
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
+
+SUITE = """
+import pathlib
+
+HERE = pathlib.Path(__file__).parent
+
+
+def whole(frame):
+    with (HERE / "calls").open("a") as file:
+        file.write("x")
+    return list(frame.columns) == ["id", "x"] and bool(frame["x"].notna().all())
+
+
+def blind(frame):
+    return True
+"""
+
+CHILD = """
+import json, sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pipechaos.airflow.drill as module
+
+heavy = [m for m in ("pandas", "pyarrow", "numpy", "scipy", "pipechaos.drill.execute") if m in sys.modules]
+home = Path(sys.argv[1])
+data = json.loads((home / "experiment.json").read_text())
+answers = {"heavy": heavy}
+
+
+def execute(name, task_id="drill", run_id="scheduled__1", try_number=1, map_index=-1, kill=False, **more):
+    pushed, told = {}, []
+    ti = SimpleNamespace(
+        dag_id="nightly",
+        run_id=run_id,
+        task_id=task_id,
+        try_number=try_number,
+        map_index=map_index,
+        xcom_push=lambda key, value: pushed.update({key: value}),
+    )
+    arguments = {"experiment": data, "root": str(home), "store": str(home / "runs.db"), "out": str(home / "drills")}
+    operator = module.DrillOperator(task_id=task_id, **{**arguments, "notify": told.append, "jobs": 1, **more})
+    if kill:
+        def end(*_):
+            operator.on_kill()
+        operator.notify = end
+    try:
+        found = {"result": operator.execute({"ti": ti})}
+    except BaseException as error:
+        found = {"error": type(error).__name__, "message": str(error)}
+    calls = home / "calls"
+    answers[name] = {
+        **found, "pushed": pushed, "told": told, "link": operator.report_link,
+        "calls": len(calls.read_text()) if calls.exists() else 0,
+    }
+
+
+two = {"period_days": "2", "controls": 3, "until": "", "trials": "None"}
+execute("first", settings=two)
+execute("again", settings=two, try_number=3)
+execute("mapped", settings=two, map_index=4)
+execute("other", settings=two, run_id="scheduled__2", release="False")
+execute("wrong", settings={"perod_days": 2}, run_id="scheduled__3")
+validators = [{"name": "v", "spec": "callable:drill_operator_suite:blind"}]
+execute("blind", experiment={**data, "name": "b", "validators": validators}, settings=two, run_id="b1")
+nothing = [{"name": "v", "spec": "callable:drill_operator_suite:nothing"}]
+stuck = {"experiment": {**data, "name": "s", "validators": nothing}, "settings": {**two, "pause_after": 1}}
+execute("cannot", run_id="s1", **stuck)
+execute("paused", run_id="s2", **stuck)
+execute("released", run_id="s2", release="True", **stuck)
+loose = {**data, "name": "k", "faults": [{"fault": "null.mcar", "columns": ["id"]}]}
+execute("killed", experiment=loose, settings={**two, "period_days": 1}, run_id="k1", kill=True)
+print("=" + json.dumps(answers, allow_nan=False))
+"""
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory, airflow_environment):
+    home = tmp_path_factory.mktemp("drill-operator")
+    (home / "data").mkdir()
+    for day in range(1, 7):
+        table = pa.table({"id": list(range(30)), "x": [float(day + i) for i in range(30)]})
+        pq.write_table(table, home / "data" / f"day-{day}.parquet")
+    (home / "drill_operator_suite.py").write_text(SUITE)
+    data = {
+        "name": "small",
+        "batches": ["data/*.parquet"],
+        "history": {"count": 2},
+        "validators": [{"name": "whole", "spec": "callable:drill_operator_suite:whole"}],
+        "faults": [{"fault": "null.mcar", "columns": ["id", "x"]}],
+        "severities": [4],
+        "controls": {"repeats": 0, "benign": 0},
+    }
+    (home / "experiment.json").write_text(json.dumps(data))
+    command = [sys.executable, "-c", CHILD, str(home)]
+    env = airflow_environment(home / "airflow")
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(next(line for line in done.stdout.splitlines() if line.startswith("="))[1:])
+
+
+def test_nothing_heavy_is_imported_with_it(answers):
+    assert answers["heavy"] == []
+
+
+def test_a_retry_is_the_same_drill_and_judges_nothing_again(answers):
+    first, again = answers["first"], answers["again"]
+    assert first["result"]["run_id"] == "nightly/scheduled__1/drill"
+    assert again["result"] == first["result"]
+    assert first["calls"] > 0
+    assert again["calls"] == first["calls"]
+    assert first["link"].startswith("file://")
+    assert first["link"] == again["link"]
+
+
+def test_another_run_or_mapped_task_is_another_drill(answers):
+    ids = [answers[name]["result"]["run_id"] for name in ("mapped", "other")]
+    assert ids == ["nightly/scheduled__1/drill/4", "nightly/scheduled__2/drill"]
+    assert answers["mapped"]["calls"] > answers["again"]["calls"]
+
+
+def test_a_wrong_setting_fails_for_good_and_says_what_is_allowed(answers):
+    assert answers["wrong"]["error"] == "AirflowFailException"
+    assert "did you mean 'period_days'" in answers["wrong"]["message"]
+
+
+def test_a_blind_validator_fails_the_task_for_good_with_its_result_for_others(answers):
+    blind = answers["blind"]
+    assert blind["error"] == "AirflowFailException"
+    assert blind["pushed"]["return_value"]["blind"] == ["v"]
+    assert blind["told"][0].startswith("drill of b: ")
+
+
+def test_a_drill_that_cannot_run_may_be_tried_again_and_a_paused_one_may_not(answers):
+    assert answers["cannot"]["error"] == "AirflowException"
+    assert answers["cannot"]["told"][0].startswith("drill of s: could not run (ValidatorLoadError)")
+    assert answers["paused"]["error"] == "AirflowFailException"
+    assert "drills are paused" in answers["paused"]["message"]
+    assert answers["released"]["error"] == "AirflowException"  # it is tried, and the validator is still not there
+
+
+def test_a_task_that_airflow_ends_stops_at_once(answers):
+    assert answers["killed"]["error"] == "Cancelled"
