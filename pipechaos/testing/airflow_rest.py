@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -61,7 +61,7 @@ class AirflowServer:
 
     url: str
     home: Path
-    passwords: Mapping[str, str]
+    passwords: Mapping[str, str] = field(repr=False)
     leaders: tuple[int, ...]
 
     def ask(

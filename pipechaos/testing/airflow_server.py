@@ -23,7 +23,7 @@ from pipechaos.testing.airflow_rest import AirflowServer, until
 
 __all__ = ["airflow_server", "processes_of", "still_running"]
 
-_STOP_SECONDS = 30
+_STOP_SECONDS = 20
 
 
 @contextlib.contextmanager
@@ -210,13 +210,20 @@ def _stop(running: Mapping[str, subprocess.Popen[bytes]]) -> None:
     for process in running.values():
         if process.poll() is None:
             process.send_signal(signal.SIGINT)  # SIGTERM would leave children behind
-    for process in running.values():
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_SECONDS)
-    # a task makes itself the leader of a group: by their ids, those that began since too
-    for pid, _ in still_running(family | processes_of(leaders)):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    for _ in until(_STOP_SECONDS):
+        family |= processes_of(leaders)  # a task begins while others end, and leads a session of its own
+        if all(process.poll() is not None for process in running.values()):
+            break
+    for _ in until(_STOP_SECONDS):
+        left = still_running(family | processes_of(leaders))
+        family |= processes_of(pid for pid, _ in left)
+        if not left:
+            break
+        for pid, _ in still_running(family):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for process in running.values():
+            process.poll()  # a zombie of ours is reaped
     for process in running.values():
         process.wait()
 
