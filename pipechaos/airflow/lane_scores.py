@@ -1,0 +1,126 @@
+"""What a lane's tasks came to: each verdict on a corrupted copy paired with the same task's on the untouched one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipechaos.airflow.lane_copies import BASE
+from pipechaos.airflow.outside_verdicts import LATE, OutsideVerdict, Told
+from pipechaos.faults import registry
+from pipechaos.faults.spec import Family
+from pipechaos.ledger.io import read_ledger
+from pipechaos.ledger.records import Status
+from pipechaos.score.outcome import Judgement, judge, judge_benign, judge_canary, judge_natural
+from pipechaos.score.truth import Truth
+
+__all__ = ["score_lane"]
+
+
+def score_lane(
+    copies: Mapping[str, Any] | None,
+    records: Mapping[str, Mapping[str, Mapping[str, Any] | None]],
+    injections: Mapping[str, Mapping[str, Any]],
+    *,
+    key: Sequence[str] = (),
+    reason: str = "",
+) -> dict[str, Any]:
+    """Score a lane.
+
+    Parameters
+    ----------
+    copies
+        What :func:`pipechaos.airflow.lane_copies.make_copies` returned; None when there are no copies.
+    records
+        By validator and label what the judging task left, ``OutsideVerdict.to_json()``; None where it left nothing.
+    injections
+        By label, as asked.
+    key
+        Key columns of the batch.
+    reason
+        Why there are no copies.
+
+    Returns
+    -------
+    dict
+        ``{"outcomes", "controls", "counts", "reason"}``, plain values. ``not_exercised`` stands beside the outcomes of
+        scoring and is in no rate. When the time was over for one trial, none is scored: a lane is never scored in part.
+    """
+    late = any((r or {}).get("how") == LATE for of in records.values() for r in of.values())
+    why = LATE if late else reason
+    found = {v: {n: _told(r, why, late) for n, r in of.items()} for v, of in records.items()}
+    outcomes = [
+        _outcome(validator, label, asked, copies, found[validator], tuple(key))
+        for validator in records
+        for label, asked in injections.items()
+    ]
+    counts: dict[str, Counter[str]] = {v: Counter() for v in records}
+    for o in outcomes:
+        counts[o["validator"]][o["outcome"]] += 1
+    return {
+        "outcomes": outcomes,
+        "controls": [_control(v, of[BASE]) for v, of in found.items()],
+        "counts": {n: dict(sorted(c.items())) for n, c in sorted(counts.items())},
+        "reason": why,
+    }
+
+
+def _told(record: Mapping[str, Any] | None, why: str, late: bool) -> OutsideVerdict:
+    if record is None or late:
+        return OutsideVerdict(told=Told.NOT_EXERCISED, how=why or "its task left no record: it did not get to judge")
+    return OutsideVerdict.from_json(record)
+
+
+def _control(validator: str, base: OutsideVerdict) -> dict[str, Any]:
+    """An untouched batch is a natural control: its rejection is a false alarm until somebody reviews it."""
+    exercised = base.told is not Told.NOT_EXERCISED
+    outcome = judge_natural(base.verdict(validator)).outcome.value if exercised else Told.NOT_EXERCISED.value
+    return {"validator": validator, "outcome": outcome, "told": base.told.value, "how": base.how}
+
+
+def _outcome(
+    validator: str,
+    label: str,
+    asked: Mapping[str, Any],
+    copies: Mapping[str, Any] | None,
+    found: Mapping[str, OutsideVerdict],
+    key: tuple[str, ...],
+) -> dict[str, Any]:
+    columns = asked.get("columns", ())
+    line = {
+        "validator": validator,
+        "fault": asked["fault"],
+        "columns": [columns] if isinstance(columns, str) else list(columns),
+        "changed": 0,
+    }
+    trial = copies["trials"].get(label) if copies else None
+    line["changed"] = trial["changed"] if trial else 0
+    base, said = found[BASE], found[label]
+    for part, who in ((base, "on the untouched copy: "), (said, "")):
+        if part.told is Told.NOT_EXERCISED:
+            return {**line, "outcome": Told.NOT_EXERCISED.value, "why": None, "told": said.told.value,
+                    "how": f"{who}{part.how}"}  # fmt: skip
+    if trial is None:
+        return {**line, "outcome": Told.NOT_EXERCISED.value, "why": None, "told": said.told.value, "how": "no copy"}
+    judged = _judged(validator, trial, base, said, key)
+    return {
+        **line,
+        "outcome": judged.outcome.value,
+        "why": judged.why.value if judged.why else None,
+        "told": said.told.value,
+        "how": said.how,
+    }
+
+
+def _judged(
+    validator: str, trial: Mapping[str, Any], base: OutsideVerdict, said: OutsideVerdict, key: tuple[str, ...]
+) -> Judgement:
+    fault, status = registry.get(trial["fault"]), Status(trial["status"])
+    before, after = base.verdict(validator), said.verdict(validator)
+    if fault.family is Family.BENIGN:
+        return judge_benign(before, after, status)
+    truth = Truth.of(read_ledger(trial["ledger"]), fault.phase, key)
+    if fault.family is Family.CANARY:
+        return judge_canary(after, truth, status)
+    return judge(ledger_status=status, base=before, verdict=after, truth=truth)

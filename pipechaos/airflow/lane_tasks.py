@@ -1,0 +1,156 @@
+"""The two tasks of a lane that are ours: the one that makes the copies, and the one that scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+
+if TYPE_CHECKING:
+    from pipechaos.safety.switch import KillSwitch
+
+__all__ = ["LaneCopyOperator", "LaneScoreOperator"]
+
+_REASON = "pipechaos_reason"
+
+
+class LaneCopyOperator(BaseOperator):
+    """Write the untouched and the corrupted copies of a stage's output into the shadow, or skip the lane.
+
+    Parameters
+    ----------
+    batch
+        What the stage returned.
+    injections
+        By label.
+    shadow
+        Folder outside the data set.
+    key, time, target, history
+        As declared for the batch.
+    max_rows, max_batches, max_seconds
+        Over one of these the task is skipped, and with it the lane; the reason is in the log and in the score.
+    halt_file, halt_variable
+        Kill switch, looked at before each injection: a file that is there, an Airflow Variable that is on. Doubt counts
+        as on; the lane is skipped.
+    """
+
+    template_fields: ClassVar[Sequence[str]] = ("batch", "injections", "shadow", "history")
+    ui_color = "#f6d5c8"
+
+    def __init__(
+        self,
+        *,
+        batch: Any,
+        injections: Mapping[str, Mapping[str, Any]],
+        shadow: str,
+        key: Sequence[str] = (),
+        time: str | None = None,
+        target: Sequence[str] = (),
+        history: Sequence[Any] = (),
+        max_rows: int,
+        max_batches: int,
+        max_seconds: float,
+        halt_file: str | None = None,
+        halt_variable: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.batch, self.injections, self.shadow = batch, injections, shadow
+        self.key, self.time, self.target, self.history = key, time, target, history
+        self.max_rows, self.max_batches, self.max_seconds = max_rows, max_batches, max_seconds
+        self.halt_file, self.halt_variable = halt_file, halt_variable
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        """Copy."""
+        from time import time as now
+
+        from pipechaos.airflow.lane_copies import Caps, Declared, OverCapError, make_copies
+        from pipechaos.safety.switch import Halted
+
+        try:
+            return make_copies(
+                self.batch,
+                self.injections,
+                shadow=self.shadow,
+                caps=Caps(rows=self.max_rows, batches=self.max_batches, seconds=self.max_seconds),
+                declared=Declared(
+                    key=tuple(self.key), time=self.time, target=tuple(self.target), history=tuple(self.history)
+                ),
+                clock=now,
+                may_inject=self._switch().check,
+            )
+        except (OverCapError, Halted) as stop:
+            context["ti"].xcom_push(key=_REASON, value=str(stop))
+            raise _skip(str(stop)) from None
+
+    def _switch(self) -> KillSwitch:
+        from pathlib import Path
+
+        from airflow.sdk import Variable
+
+        from pipechaos.safety.switch import FileSource, KillSwitch
+
+        sources: dict[str, Callable[[], object]] = {}
+        if self.halt_file is not None:
+            file = Path(self.halt_file)
+            sources[f"file {file}"] = FileSource(path=file, within=file.parent)
+        if self.halt_variable is not None:
+            name = self.halt_variable
+            sources[f"variable {name}"] = lambda: Variable.get(name)
+        return KillSwitch(sources)
+
+
+class LaneScoreOperator(BaseOperator):
+    """Score what the clones told.
+
+    Parameters
+    ----------
+    copies
+        What :class:`LaneCopyOperator` returned.
+    records
+        By validator and label what its clone left.
+    injections
+        By label.
+    copies_task
+        Task id of the copying.
+    key
+        Key columns of the batch.
+    """
+
+    template_fields: ClassVar[Sequence[str]] = ("copies", "records", "injections")
+    ui_color = "#d9f0d3"
+
+    def __init__(
+        self,
+        *,
+        copies: Any,
+        records: Mapping[str, Mapping[str, Any]],
+        injections: Mapping[str, Mapping[str, Any]],
+        copies_task: str,
+        key: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.copies, self.records, self.injections = copies, records, injections
+        self.copies_task, self.key = copies_task, key
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        """Score."""
+        from pipechaos.airflow.lane_scores import score_lane
+
+        reason = ""
+        if self.copies is None:
+            reason = context["ti"].xcom_pull(task_ids=self.copies_task, key=_REASON) or "no copies were made"
+        found = score_lane(self.copies, self.records, self.injections, key=self.key, reason=reason)
+        for line in found["outcomes"]:
+            self.log.info("%(validator)s, %(fault)s on %(columns)s: %(outcome)s (%(how)s)", line)
+        return found
+
+
+def _skip(why: str) -> Any:
+    try:
+        from airflow.sdk.exceptions import AirflowSkipException
+    except ImportError:  # before Airflow 3.3
+        from airflow.exceptions import AirflowSkipException
+    return AirflowSkipException(why)
