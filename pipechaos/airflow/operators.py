@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-__all__ = ["ChaosOperator", "ScoreOperator", "ValidateBatchOperator"]
+from pipechaos.airflow.campaign_operators import CampaignGateOperator, CampaignOperator
+from pipechaos.airflow.failures import AirflowException, AirflowFailException
+
+__all__ = ["CampaignGateOperator", "CampaignOperator", "ChaosOperator", "ScoreOperator", "ValidateBatchOperator"]
 
 
 class ChaosOperator(BaseOperator):

@@ -73,8 +73,8 @@ def corrupt_batch(
     injection = Injection.of(
         fault,
         columns,
-        severity=severity,
-        fraction=fraction,
+        severity=None if severity is None else int(severity),  # a template gives text
+        fraction=None if fraction is None else float(fraction),
         placement=placement,
         params=params,
         seed=seed,
