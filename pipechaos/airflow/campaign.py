@@ -15,6 +15,8 @@ from pipechaos import counter
 from pipechaos.airflow.fail_on import FailOn
 from pipechaos.campaign.experiment import Experiment, load_experiment, parse_experiment
 from pipechaos.campaign.output import without_values
+from pipechaos.campaign.run import run_campaign
+from pipechaos.campaign.share import Share
 from pipechaos.campaign.versions import checked_out
 from pipechaos.errors import ConfigError, UnknownNameError
 from pipechaos.report.experiment_run import FinishedRun, RunSettings, run_experiment, tenths
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from pipechaos.score.scorecard import Scorecard, ValidatorScore
     from pipechaos.store.database import Store
 
-__all__ = ["TaskKey", "experiment_of", "failure_in", "run_campaign_task", "summary"]
+__all__ = ["TaskKey", "experiment_of", "failure_in", "run_campaign_share", "run_campaign_task", "summary"]
 
 _TREND = 60  # past runs that a report draws
 
@@ -206,6 +208,44 @@ def run_campaign_task(
             opened, task, started=dt.datetime.now(dt.UTC), revision=checked_out(home, Path()), values=values
         )
         return summary(run(keeping=keeping))
+
+
+def run_campaign_share(
+    experiment: str | Mapping[str, Any],
+    *,
+    share: Share,
+    task: TaskKey,
+    store: str,
+    root: str | None = None,
+    gates: Sequence[Mapping[str, Any]] | None = None,
+    jobs: int = 2,
+    values: bool = False,
+    halt: Callable[[], None] = lambda: None,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Run a part of a campaign into its store; see :func:`pipechaos.airflow.shards.sharded_campaign`.
+
+    Parameters
+    ----------
+    share
+        Which part.
+    task
+        Of the task that will find all parts done and score them.
+
+    Raises
+    ------
+    PipechaosError
+        Whatever stops a campaign.
+    """
+    parsed, home = experiment_of(experiment, root=root, gates=gates)
+    started = dt.datetime.now(dt.UTC)
+    with open_store(store) as opened:
+        keeping = TaskKeeping(opened, task, started=started, revision=checked_out(home, Path()), values=values)
+        done = run_campaign(
+            parsed, home, jobs=max(1, jobs), progress=tenths(say), recorder=keeping, halt=halt, share=share
+        )
+    counts = {"trials": len(done.trials), "resumed_tasks": done.resumed, "stopped": done.stopped, "halted": done.halted}
+    return {"run_id": keeping.run_id, "part": share.part, "of": share.of, **counts}
 
 
 def _baseline(file: str | None, experiment: Experiment) -> Baseline | None:

@@ -77,3 +77,6 @@ class Pool:
             finally:
                 for future in waiting:
                     future.cancel()
+                if not all(future.done() for future in waiting):  # ended early: nobody waits for what still runs
+                    for worker in self._workers:
+                        worker.abandon()

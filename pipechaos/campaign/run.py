@@ -18,6 +18,7 @@ from pipechaos.batch.model import Batch
 from pipechaos.campaign.experiment import Experiment
 from pipechaos.campaign.journal import Earlier, Recorder, Unrecorded, base_verdicts, go_on, identity_of
 from pipechaos.campaign.pool import Pool
+from pipechaos.campaign.share import Share
 from pipechaos.campaign.source import Batches
 from pipechaos.campaign.tasks import CampaignPlan, Task, plan_campaign
 from pipechaos.campaign.trials import Judge, Observed, subnatural
@@ -134,6 +135,7 @@ def run_campaign(
     clock: Callable[[], float] = time.monotonic,
     recorder: Recorder | None = None,
     halt: Callable[[], None] = lambda: None,
+    share: Share | None = None,
 ) -> CampaignResult:
     """Run an experiment, or what is left of a run that was killed or stopped.
 
@@ -156,6 +158,8 @@ def run_campaign(
         Raises :class:`pipechaos.safety.switch.Halted` when nothing may be injected any more. Called before every task,
         from worker threads, never twice at once. Among the faults it ends the run like a budget that is spent: what was
         judged stays, ``stopped`` says why, and the run may go on later.
+    share
+        Only this part of it: the result holds no other trials. A run of the whole with the same recorder finds it done.
 
     Raises
     ------
@@ -177,7 +181,7 @@ def run_campaign(
             earlier=_earlier(kept, experiment, batches, plan, suites) if recorder else Earlier(),
             experiment=experiment,
             batches=batches,
-            plan=plan,
+            plan=plan if share is None else share.plan(plan),
             clock=clock,
             progress=progress,
             started=started,

@@ -56,8 +56,8 @@ def command(
         repeat=given["repeat"],
         exact=given["exact"],
     )
-    refs = [ref for h in history for ref in find_refs(h, Path.cwd())]
-    past = [read_batch(ref, key=key, time=time, target=target) for ref in refs]
+    found = (ref for h in history for ref in find_refs(h, Path.cwd()))
+    past = [read_batch(ref, key=key, time=time, target=target) for ref in found]
     copy = corrupt(
         BatchRef.of(batch),
         [injection],
@@ -82,10 +82,7 @@ def command(
             "ledger": copy.ledger_dir,
             "injection": injection.injection_id(copy.ledger.batch),
             "status": copy.ledger.status.value,
-            "reason": record.reason,
-            "eligible": record.eligible,
-            "asked": record.asked,
-            "changed": record.changed,
+            **{name: getattr(record, name) for name in ("reason", "eligible", "asked", "changed")},
         },
         json_to,
     )

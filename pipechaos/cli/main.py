@@ -33,6 +33,7 @@ COMMANDS = {
     "history": ("pipechaos.cli.history", "List past runs: rates with intervals, survivors, exit codes."),
     "compare": ("pipechaos.cli.compare", "Compare two runs: rates, new survivors, those that are gone."),
     "export": ("pipechaos.cli.export", "Write all runs, trials and rates as Parquet files."),
+    "drill": ("pipechaos.cli.drill", "Hold a scheduled drill of an experiment, or say how its drills stand."),
     "halt": ("pipechaos.cli.halt", "Stop every injection, lift that again, or say how it stands."),
     "recover": ("pipechaos.cli.recover", "Undo what a killed run has changed outside a shadow; again changes nothing."),
     "sweep": ("pipechaos.cli.sweep", "Delete corrupted copies that are older than their time to live."),

@@ -97,10 +97,7 @@ def check_out(out: Path, batches: Batches) -> None:
     ConfigError
         One does, or the folder cannot be written to.
     """
+    from pipechaos.report.experiment_run import check_results_folder
+
     ready_for(out / "scorecard.json")
-    home = out.resolve()
-    for ref in batches.refs.values():
-        if any("://" not in p and Path(p).resolve().is_relative_to(home) for p in ref.paths):
-            raise ConfigError(
-                f"batch {ref.uri} lies in the folder of results {out}: narrow `batches:`, or give another --out"
-            )
+    check_results_folder(out, batches)

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 __all__ = [
     "accepted_so_far",
     "baseline_option",
-    "deliver",
     "named",
     "read_accepted",
     "report_options",
     "targets_of",
     "tell_listeners",
+    "to_stdout",
 ]
 
 # format -> option
@@ -110,46 +110,13 @@ def read_accepted(file: str | None) -> Baseline | None:
     return read_baseline(str(file))
 
 
-def deliver(
-    report: Report, out: Path | None, targets: Mapping[str, Path], *, finished: dt.datetime
-) -> tuple[dict[str, str], str]:
-    """Write a report: Markdown and, where Jinja2 is there, HTML into the folder of results; other formats as asked.
+def to_stdout(report: Report, targets: Mapping[str, Path], *, finished: dt.datetime) -> None:
+    """Print the format whose target is ``-``; there is one at most."""
+    from pipechaos.report.formats import render
 
-    Parameters
-    ----------
-    report
-        What is known.
-    out
-        Folder of results; None where nothing is to be written there.
-    targets
-        File for each format asked for; ``-`` is stdout.
-    finished
-        When the run ended.
-
-    Returns
-    -------
-    files : dict
-        Path of each file by its format.
-    problem : str
-        What could not be written; empty when all is there.
-    """
-    from pipechaos.errors import CannotRunError
-    from pipechaos.report.formats import FORMATS, render, write_reports
-
-    stamp = finished.timestamp()
-    asked = {name: path for name, path in targets.items() if str(path) != STDOUT}
-    always = ["markdown", *(["html"] if importlib.util.find_spec("jinja2") else [])] if out is not None else []
-    files, problems = {}, []
-    for where in ({name: (out or Path()) / FORMATS[name].file for name in always}, asked):
-        try:
-            written = write_reports(report, where, timestamp=stamp)
-        except CannotRunError as exc:
-            problems.append(str(exc))
-            written = {name: str(path) for name, path in where.items() if path.exists()}
-        files.update({f"{name} too" if name in files else name: path for name, path in written.items()})
-    for name in targets.keys() - asked.keys():
-        click.echo(render(report, name, timestamp=stamp), nl=False)
-    return files, "\n".join(problems)
+    for name, path in targets.items():
+        if str(path) == STDOUT:
+            click.echo(render(report, name, timestamp=finished.timestamp()), nl=False)
 
 
 def tell_listeners(report: Report, *, started: dt.datetime, finished: dt.datetime) -> None:

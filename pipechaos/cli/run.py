@@ -13,30 +13,26 @@ import click
 
 from pipechaos.cli.console import json_option, people
 from pipechaos.cli.experiments import default_out, duration, opened, progress_bar, replay_command, seed_option
-from pipechaos.cli.places import check_out, check_targets, inputs_of, own_files
+from pipechaos.cli.places import STDOUT, check_out, check_targets, inputs_of, own_files
 from pipechaos.cli.results import (
     accepted_so_far,
     baseline_option,
-    deliver,
     named,
     report_options,
     targets_of,
     tell_listeners,
+    to_stdout,
 )
 from pipechaos.cli.stores import default_store, store_option
 from pipechaos.errors import CannotRunError
 
 if TYPE_CHECKING:
     from pipechaos.campaign.experiment import Experiment
-    from pipechaos.campaign.explanation import Explanation
     from pipechaos.campaign.run import CampaignResult
     from pipechaos.campaign.source import Batches
     from pipechaos.report.inputs import Report
-    from pipechaos.score.scorecard import Scorecard
 
 __all__ = ["Wanted", "command", "run_and_report"]
-
-_SHOWN = 25  # survivors that a report explains
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,61 +136,39 @@ def run_and_report(experiment: Experiment, root: Path, out: Path, *, source: str
     int
         Exit code of SCORING.md section 5.
     """
-    import datetime as dt
-
-    from pipechaos.campaign.output import scorecard_of, without_values, write_result
-    from pipechaos.campaign.run import run_campaign
+    from pipechaos.campaign.output import without_values
     from pipechaos.campaign.source import Batches
     from pipechaos.cli.console import emit_json
     from pipechaos.cli.halt import kill_switch
     from pipechaos.cli.keeping import keeping
-    from pipechaos.report.content import build_content
-    from pipechaos.report.inputs import Report
-    from pipechaos.report.locate import locate_all
+    from pipechaos.report.experiment_run import RunSettings, run_experiment
 
     how = wanted or Wanted()
-    batches = Batches(experiment, root)
-    _check_places(experiment, root, out, batches, source, how)
-    held = accepted_so_far(how.baseline, experiment)
-    kept = tuple if how.values else without_values
-    with keeping(experiment.name, root, store=how.store, resume=how.resume, kept=kept) as keeper:
-        with progress_bar(how.quiet) as progress:
-            jobs, halt = how.jobs or os.cpu_count() or 1, kill_switch().check
-            result = run_campaign(experiment, root, jobs=jobs, progress=progress, recorder=keeper.recorder, halt=halt)
-        finished = dt.datetime.now(dt.UTC)
-        card = scorecard_of(result, baseline=held, today=finished.date())
-        explanations = _explained(card, result, batches, how.values)
-        files = write_result(out, experiment, card, kept(result.trials), explanations)
-        trend = keeper.finish(card, finished=finished, stopped=result.stopped)  # from here on it cannot go on
-    report = Report(
-        card=card,
-        content=build_content(card, explanations, experiment=source, replay=replay_command(source, out)),
-        trials=tuple(kept(result.trials)),
-        run_id=keeper.run_id,
-        explanations=explanations,
-        trend=trend,
-        baseline=card.baseline,
-        locations=locate_all(card, [(root / r).resolve() for r in experiment.roots]),
+    _check_places(experiment, root, out, Batches(experiment, root), source, how)
+    settings = RunSettings(
+        source=source,
+        replay=replay_command(source, out),
+        jobs=how.jobs or os.cpu_count() or 1,
         values=how.values,
+        baseline=accepted_so_far(how.baseline, experiment),
+        formats={name: path for name, path in how.targets.items() if str(path) != STDOUT},
     )
-    emit_json(card.to_dict(), how.json_to)
-    delivered, problem = deliver(report, out, how.targets, finished=finished)
+    kept = tuple if how.values else without_values
+    with (
+        keeping(experiment.name, root, store=how.store, resume=how.resume, kept=kept) as keeper,
+        progress_bar(how.quiet) as progress,
+    ):
+        done = run_experiment(
+            experiment, root, out, settings=settings, keeping=keeper, progress=progress, halt=kill_switch().check
+        )
+    emit_json(done.report.card.to_dict(), how.json_to)
+    to_stdout(done.report, how.targets, finished=done.finished)
     if not how.quiet:
-        _say(report, result, files | delivered)
-    tell_listeners(report, started=keeper.started, finished=finished)
-    if problem:
-        raise CannotRunError(f"{problem}\nthe run is whole: `pipechaos score {out}` writes formats again")
-    return CannotRunError.exit_code if result.halted else int(card.exit_code)
-
-
-def _explained(card: Scorecard, result: CampaignResult, batches: Batches, values: bool) -> Mapping[str, Explanation]:
-    """Reasons for the worst survivors."""
-    from pipechaos.campaign.suggest import Form
-    from pipechaos.campaign.survivors import Declared, explanations_of
-    from pipechaos.report.survivors import wanted_examples
-
-    declared = {s.name: Declared(form=Form.of(s.spec), limits=s.limits) for s in result.suites}
-    return explanations_of(wanted_examples(card, _SHOWN), result.trials, batches, declared, values=values)
+        _say(done.report, done.result, done.files)
+    tell_listeners(done.report, started=done.started, finished=done.finished)
+    if done.problem:
+        raise CannotRunError(f"{done.problem}\nthe run is whole: `pipechaos score {out}` writes formats again")
+    return CannotRunError.exit_code if done.result.halted else int(done.report.card.exit_code)
 
 
 def _say(report: Report, result: CampaignResult, files: Mapping[str, str]) -> None:

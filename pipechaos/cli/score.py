@@ -10,9 +10,8 @@ import click
 
 from pipechaos.cli.console import emit_json, json_option, people
 from pipechaos.cli.experiments import beside, opened, replay_command
-from pipechaos.cli.places import check_targets, own_files, read_only
-from pipechaos.cli.results import baseline_option, deliver, named, read_accepted, report_options, targets_of
-from pipechaos.errors import CannotRunError
+from pipechaos.cli.places import STDOUT, check_targets, own_files, read_only
+from pipechaos.cli.results import baseline_option, named, read_accepted, report_options, targets_of, to_stdout
 
 __all__ = ["command"]
 
@@ -37,6 +36,7 @@ def command(
     from pipechaos.campaign.output import rescore, without_values
     from pipechaos.campaign.trials_io import read_trials
     from pipechaos.report.content import build_content
+    from pipechaos.report.formats import write_reports
     from pipechaos.report.inputs import Report
     from pipechaos.report.locate import locate_all
     from pipechaos.report.terminal import render_terminal
@@ -60,10 +60,9 @@ def command(
         values=not no_values,
     )
     emit_json(card.to_dict(), json_to)
-    _, problem = deliver(report, None, targets, finished=now)
+    to_stdout(report, targets, finished=now)
     render_terminal(report.content, people())
-    if problem:
-        raise CannotRunError(problem)
+    write_reports(report, {n: p for n, p in targets.items() if str(p) != STDOUT}, timestamp=now.timestamp())
     sys.exit(int(card.exit_code))
 
 

@@ -139,7 +139,10 @@ def _main() -> None:
     parser.add_argument("--answer", type=Path, required=True)
     parser.add_argument("--request", type=json.loads, required=True)
     given = parser.parse_args()
-    from airflow.dag_processing.dagbag import DagBag
+    try:
+        from airflow.dag_processing.dagbag import DagBag
+    except ModuleNotFoundError:  # Airflow 3.1
+        from airflow.models.dagbag import DagBag
     from airflow.utils.db import initdb
 
     initdb()

@@ -144,6 +144,7 @@ class Worker:
         self._log = log
         self._child: _Child | None = None
         self._described: dict[str, Description] | None = None
+        self._abandoned = False
 
     def __enter__(self) -> Worker:
         return self
@@ -165,6 +166,8 @@ class Worker:
         """
         if self._child is not None:
             return
+        if self._abandoned:
+            raise CannotRunError("the worker was abandoned: nobody waits for what it was asked.")
         child = _Child(self._log)
         try:
             child.connection.send(self._spec)
@@ -238,6 +241,13 @@ class Worker:
             self._child.kill()
             self._child = None
 
+    def abandon(self) -> None:
+        """Kill the process for good, from another thread than the one that waits for its answer: that one goes on."""
+        self._abandoned = True
+        child = self._child
+        if child is not None:
+            child.signal()
+
     def _lost(self, validator: str, stage: Stage | None, seconds: float, *, timed_out: bool) -> Verdict:
         child, self._child = self._child, None
         assert child is not None  # noqa: S101 - there was one to lose
@@ -302,6 +312,11 @@ class _Child:
                 raise TimeoutError
             if self._process.poll() is not None and not self.connection.poll(0):
                 raise EOFError
+
+    def signal(self) -> None:
+        """Kill without waiting or closing anything: whoever waits for an answer sees the end of the pipe."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def kill(self) -> None:
         """Kill the process and everything it started."""

@@ -113,3 +113,16 @@ def test_an_engaged_switch_skips_the_task_before_anything(toy, start, file):
 def test_what_could_not_run_is_tried_again_only_where_that_may_help(start, mend, error):
     (said, *_) = answer(start(**mend))
     assert said["error"] == error, said
+
+
+@pytest.mark.slow
+def test_a_validator_that_hangs_does_not_keep_an_ended_task_waiting(toy, start, gone):
+    toy.suite.write_text(toy.suite.read_text().replace("time.sleep(0.05)", "time.sleep(3600)"))
+    endless = {**toy.experiment, "limit_seconds": 3000}
+    toy.slow.touch()
+    process = start("term", experiment=endless, root=str(toy.place))
+    wait_for(toy, process, 2)
+    process.send_signal(signal.SIGTERM)
+    (said, *_) = answer(process)  # long before the limit of one validation
+    assert said["error"] == "Cancelled"
+    assert all(gone(pid) for pid in toy.calls())
