@@ -10,9 +10,10 @@ from pathlib import Path
 import click
 
 from pipechaos.cli.console import emit_json, ended_in_order, json_option, people
-from pipechaos.cli.experiments import duration, opened, progress_bar, seed_option
+from pipechaos.cli.experiments import opened, progress_bar, seed_option
 from pipechaos.cli.halt import kill_switch
 from pipechaos.cli.places import check_out, check_targets, inputs_of
+from pipechaos.report.duration import duration
 
 __all__ = ["command"]
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from pipechaos.cli.console import people
+from pipechaos.report.duration import duration
 
 if TYPE_CHECKING:
     from pipechaos.campaign.experiment import Experiment
     from pipechaos.campaign.run import Progress
 
-__all__ = ["beside", "default_out", "duration", "opened", "progress_bar", "replay_command", "seed_option"]
+__all__ = ["beside", "default_out", "opened", "progress_bar", "replay_command", "seed_option"]
 
 seed_option = click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Another seed than the experiment's.")
 
@@ -49,18 +50,6 @@ def replay_command(experiment: str, out: Path) -> str:
     return "pipechaos replay" + ("" if out == default_out(experiment) else f" --out {shlex.quote(str(out))}")
 
 
-def duration(seconds: float) -> str:
-    """A length of time for people.
-
-    Examples
-    --------
-    >>> duration(59.4), duration(272)
-    ('59 s', '4 min 32 s')
-    """
-    whole = round(seconds)
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
-
-
 @contextmanager
 def progress_bar(quiet: bool) -> Iterator[Callable[[Progress], None]]:
     """Progress on stderr: a bar on a terminal, a line now and then elsewhere, nothing when quiet."""
@@ -69,7 +58,10 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[Progress], None]]:
         yield lambda _: None
         return
     if not out.is_terminal or out.color_system is None:  # a bar moves the cursor
-        yield _lines(out.print)
+        from pipechaos.report.experiment_run import tenths
+
+        out.print("starting the validators")
+        yield tenths(out.print)
         return
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
@@ -88,18 +80,3 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[Progress], None]]:
             bar.update(task, description=p.phase, completed=p.done, total=p.total, left=left)
 
         yield show
-
-
-def _lines(write: Callable[[str], None]) -> Callable[[Progress], None]:
-    shown = -1
-    write("starting the validators")
-
-    def show(p: Progress) -> None:
-        nonlocal shown
-        tenth = p.done * 10 // max(1, p.total)
-        if tenth > shown:
-            shown = tenth
-            left = "" if p.left_seconds is None else f", about {duration(p.left_seconds)} left"
-            write(f"{p.phase}: {p.done} of {p.total} frames judged{left}")
-
-    return show

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipechaos.cli.console import emit_json, json_option, people
-from pipechaos.cli.experiments import default_out, duration, opened, seed_option
+from pipechaos.cli.experiments import default_out, opened, seed_option
+from pipechaos.report.duration import duration
 
 if TYPE_CHECKING:
     from pipechaos.campaign.experiment import Experiment

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipechaos.cli.console import json_option, people
-from pipechaos.cli.experiments import default_out, duration, opened, progress_bar, replay_command, seed_option
+from pipechaos.cli.experiments import default_out, opened, progress_bar, replay_command, seed_option
 from pipechaos.cli.places import STDOUT, check_out, check_targets, inputs_of, own_files
 from pipechaos.cli.results import (
     accepted_so_far,
@@ -25,6 +25,7 @@ from pipechaos.cli.results import (
 )
 from pipechaos.cli.stores import default_store, store_option
 from pipechaos.errors import CannotRunError
+from pipechaos.report.duration import duration
 
 if TYPE_CHECKING:
     from pipechaos.campaign.experiment import Experiment

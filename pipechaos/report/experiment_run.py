@@ -19,6 +19,7 @@ from pipechaos.campaign.suggest import Form
 from pipechaos.campaign.survivors import Declared, explanations_of
 from pipechaos.errors import CannotRunError, ConfigError
 from pipechaos.report.content import build_content
+from pipechaos.report.duration import duration
 from pipechaos.report.formats import FORMATS, write_reports
 from pipechaos.report.inputs import Report
 from pipechaos.report.locate import locate_all
@@ -215,7 +216,7 @@ def tenths(write: Callable[[str], None]) -> Callable[[Progress], None]:
         tenth = p.done * 10 // max(1, p.total)
         if tenth > shown:
             shown = tenth
-            left = "" if p.left_seconds is None else f", about {round(p.left_seconds)} s left"
+            left = "" if p.left_seconds is None else f", about {duration(p.left_seconds)} left"
             write(f"{p.phase}: {p.done} of {p.total} frames judged{left}")
 
     return show
