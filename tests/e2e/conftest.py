@@ -85,3 +85,10 @@ def browser():
 def axe():
     """Source of the accessibility checker."""
     return (browser_home() / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def viewer():
+    """Source of the viewer of mutation reports."""
+    found = browser_home() / "node_modules" / "mutation-testing-elements" / "dist" / "mutation-test-elements.js"
+    return found.read_text(encoding="utf-8")
