@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Protocol
 
 from pipechaos.batch.model import Batch
 from pipechaos.campaign.experiment import Experiment
@@ -12,19 +12,17 @@ from pipechaos.campaign.explain import example
 from pipechaos.campaign.explanation import Explanation, Sketch
 from pipechaos.campaign.nearness import near_misses
 from pipechaos.campaign.output import injection_of
-from pipechaos.campaign.run import inject_one, worker_spec
+from pipechaos.campaign.run import inject_one
 from pipechaos.campaign.shrink import known_doses
 from pipechaos.campaign.sketch import sketch
 from pipechaos.campaign.source import Batches
 from pipechaos.campaign.suggest import Form, History, accepts, proposals, suggestion
-from pipechaos.errors import PipechaosError
 from pipechaos.faults.spec import SchemaChangeKind
 from pipechaos.inject.engine import Injected
 from pipechaos.score.records import Outcome, Review, Trial, TrialKind
 from pipechaos.validate.limits import Limit
-from pipechaos.validate.worker import Description, Worker
 
-__all__ = ["Declared", "ask_declared", "declared_by", "explanations_of"]
+__all__ = ["Declared", "declared_by", "explanations_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,25 +33,20 @@ class Declared:
     limits: tuple[Limit, ...] = ()
 
 
-def declared_by(experiment: Experiment, described: Mapping[str, Description]) -> Mapping[str, Declared]:
-    """What an experiment's validators declare, from what their worker said of them."""
+class Limiting(Protocol):
+    """A validator as a worker described it, or as a run loaded it."""
+
+    @property
+    def limits(self) -> tuple[Limit, ...]: ...
+
+
+def declared_by(experiment: Experiment, described: Mapping[str, Limiting]) -> Mapping[str, Declared]:
+    """What an experiment's validators declare, from what a worker or a run said of them; none for the rest."""
     return {
         v.name: Declared(form=Form.of(v.spec), limits=described[v.name].limits)
         for v in experiment.validators
         if v.name in described
     }
-
-
-def ask_declared(experiment: Experiment, root: Path) -> Mapping[str, Declared]:
-    """What an experiment's validators declare, asked of a worker that is started for it: that takes seconds.
-
-    Nothing where they cannot be loaded any more: reasons are not worth losing the result of a run for.
-    """
-    try:
-        with Worker(worker_spec(experiment, root), limit_seconds=experiment.limit_seconds) as worker:
-            return declared_by(experiment, worker.describe())
-    except PipechaosError:
-        return {}
 
 
 def explanations_of(
@@ -76,7 +69,7 @@ def explanations_of(
     batches
         Of the experiment.
     declared
-        By validator (:func:`ask_declared`); without it there is no nearness, and no code for a suggestion.
+        By validator (:func:`declared_by`); without it there is no nearness, and no code for a suggestion.
     values
         Whether data values may be told.
     rows

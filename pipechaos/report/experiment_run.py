@@ -15,8 +15,7 @@ from pipechaos.campaign.journal import Recorder
 from pipechaos.campaign.output import scorecard_of, without_values, write_result
 from pipechaos.campaign.run import CampaignResult, Progress, run_campaign
 from pipechaos.campaign.source import Batches
-from pipechaos.campaign.suggest import Form
-from pipechaos.campaign.survivors import Declared, explanations_of
+from pipechaos.campaign.survivors import declared_by, explanations_of
 from pipechaos.errors import CannotRunError, ConfigError
 from pipechaos.report.content import build_content
 from pipechaos.report.duration import duration
@@ -224,7 +223,7 @@ def tenths(write: Callable[[str], None]) -> Callable[[Progress], None]:
 
 def _explained(card: Scorecard, result: CampaignResult, batches: Batches, values: bool) -> Mapping[str, Explanation]:
     """Reasons for the worst survivors."""
-    declared = {s.name: Declared(form=Form.of(s.spec), limits=s.limits) for s in result.suites}
+    declared = declared_by(result.experiment, {s.name: s for s in result.suites})
     return explanations_of(wanted_examples(card, _SHOWN), result.trials, batches, declared, values=values)
 
 

@@ -16,7 +16,7 @@ from pipechaos.campaign.output import scorecard_of
 from pipechaos.campaign.replay import replay
 from pipechaos.campaign.run import run_campaign
 from pipechaos.campaign.source import Batches
-from pipechaos.campaign.survivors import ask_declared, explanations_of
+from pipechaos.campaign.survivors import declared_by, explanations_of
 from pipechaos.campaign.trials_io import write_trials
 from pipechaos.cli.main import main
 from pipechaos.report.content import build_content
@@ -95,7 +95,7 @@ def done(tmp_path_factory):
         }
     )
     result = run_campaign(experiment, root, jobs=1)
-    return root, experiment, result, ask_declared(experiment, root)
+    return root, experiment, result, declared_by(experiment, {s.name: s for s in result.suites})
 
 
 def missed(result):
@@ -229,10 +229,10 @@ def test_a_replay_searches_the_ladder_on_demand(done, tmp_path):
     assert "Suggestion: a budget of nulls" in out.getvalue()
 
 
-def test_suites_that_are_gone_declare_nothing(done, tmp_path):
+def test_suites_that_are_gone_declare_nothing(done):
     _, experiment, _, declared = done
     assert {name: bool(d.limits) for name, d in declared.items()} == {"p": True, "c": False}
-    assert ask_declared(experiment, tmp_path) == {}
+    assert declared_by(experiment, {}) == {}
 
 
 def test_the_command_shows_doses_and_keeps_values_back(done):
