@@ -56,11 +56,11 @@ check: lint test  ## what CI runs
 
 lock:  ## pin the requirements again (needs uv)
 	uv pip compile pyproject.toml --python-version 3.11 --extra demo --extra test --extra lint --extra build \
-	  --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet --upgrade -o requirements/dev.txt
+	  --no-strip-extras --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet --upgrade -o requirements/dev.txt
 	uv pip compile pyproject.toml requirements/pandas2.in --python-version 3.11 --extra pandera --extra gx --extra test --extra build \
-	  --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet --upgrade -o requirements/pandas2.txt
+	  --no-strip-extras --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet --upgrade -o requirements/pandas2.txt
 	uv pip compile pyproject.toml requirements/feast.in --python-version 3.11 --extra pandera --extra gx --extra results --extra build \
-	  --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet --upgrade -o requirements/feast.txt
+	  --no-strip-extras --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet --upgrade -o requirements/feast.txt
 
 clean:  ## remove what was built, and the environments
 	rm -rf build dist $(VENV) $(VENV)-pandas2 $(VENV)-feast tests/browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -103,8 +103,8 @@ def route(path):
 def slow(path):
     import time
 
-    if frame(path)["x"].isna().any():
-        time.sleep(60)
+    if "2013-06-03" in path and frame(path)["x"].isna().any():
+        time.sleep(200)
 
 
 def tell_and_check(path):
@@ -158,7 +158,7 @@ with DAG("stranger", schedule=None, default_args={**QUIET, **PAGES}) as the_dag:
         TableCheck(task_id="table", table=pulled, column_mapping=nulls, retries=0),
         TableCheck(task_id="table_max", table=pulled, column_mapping=most, accept_none=False, retries=0),
         PythonOperator(task_id="slow", python_callable=slow, op_args=[pulled], retries=0,
-                       execution_timeout=timedelta(seconds=1)),
+                       execution_timeout=timedelta(seconds=8)),
         PythonOperator(task_id="asset", python_callable=tell_and_check, op_args=[pulled], outlets=[CHECKED], retries=0),
     ]
     deliver = PythonOperator(task_id="deliver", python_callable=note, op_args=["delivered", pulled])
