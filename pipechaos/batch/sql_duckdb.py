@@ -135,6 +135,9 @@ class DuckSession:
     def lock(self, name: str) -> None:
         """One process writes a DuckDB file at a time as it is."""
 
+    def count_reads(self) -> None:
+        """DuckDB counts no reads."""
+
     def make_private(self, schema: str, readers: Sequence[str]) -> None:
         """DuckDB has no roles: who reads the file reads all of it."""
         if readers:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -15,9 +15,12 @@ from pipechaos.batch.sql_session import VALUE, SqlColumn, SqlTable
 from pipechaos.batch.sql_source import SqlSource
 from pipechaos.errors import BatchError, MissingExtraError, UnknownNameError
 
-__all__ = ["PostgresSession", "postgres_session"]
+__all__ = ["COUNTS_SINCE", "PostgresSession", "postgres_lock", "postgres_session"]
 
+COUNTS_SINCE = 150_000
+"""First version that counts reads when it is told to."""
 _LOAD_ROWS = 16_384
+_PATIENCE = "15s"
 _COLUMNS = """
     SELECT a.attname, b.typname, b.typtype::text, bn.nspname,
            CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END,
@@ -135,6 +138,12 @@ class PostgresSession:
     def lock(self, name: str) -> None:
         """Wait for others that write the same schema."""
         self.execute("SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(\0, 0))", [name])
+        self.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}'")  # a reader that hangs must not hang what drops
+
+    def count_reads(self) -> None:
+        """Without this a server keeps its counts back until some time after the session's end."""
+        if self._connection.info.server_version >= COUNTS_SINCE:
+            self.execute("SELECT pg_catalog.pg_stat_force_next_flush()")
 
     def make_private(self, schema: str, readers: Sequence[str]) -> None:
         """Take away what default privileges gave to others, and let readers read."""
@@ -187,6 +196,33 @@ def postgres_session(url: str, shown: str, *, write: bool) -> Iterator[PostgresS
             yield PostgresSession(connection, shown)
     except psycopg.Error as exc:
         raise BatchError(f"the database {shown} refused: {_said(exc)}") from None
+
+
+@contextmanager
+def postgres_lock(url: str, shown: str, name: str, wait: Callable[[], None]) -> Iterator[int]:
+    """Hold a lock of a name in no transaction, so that nothing waits for us; yields the server's version.
+
+    Parameters
+    ----------
+    url, shown
+        Of the database.
+    name
+        Of the lock.
+    wait
+        Called between attempts; what it raises ends them.
+    """
+    import psycopg
+
+    asked = "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended(%s, 0))"
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(closing(_connected(url, shown, write=False)))
+            connection.autocommit = True
+            while not connection.execute(asked, [name]).fetchone()[0]:
+                wait()
+        except psycopg.Error as exc:
+            raise BatchError(f"the database {shown} refused: {_said(exc)}") from None
+        yield int(connection.info.server_version)
 
 
 def _said(exc: Any) -> str:

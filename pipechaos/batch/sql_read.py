@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 
@@ -75,10 +75,21 @@ def iter_sql(
 
 
 def read_rows(
-    session: SqlSession, source: SqlSource, columns: Sequence[str] | None = None
+    session: SqlSession,
+    source: SqlSource,
+    columns: Sequence[str] | None = None,
+    *,
+    seen: Callable[[int], None] = lambda rows: None,
 ) -> tuple[SqlTable, pa.Table]:
-    """A table's description and its rows, in an open session."""
+    """A table's description and its rows, in an open session.
+
+    ``seen`` is told how many rows there are so far; what it raises ends the reading.
+    """
     table = session.describe(source)
     statement, values, schema = select_rows(session, table, source, columns)
-    parts = list(session.stream(statement, values, schema, _CHUNK))
+    parts, rows = [], 0
+    for part in session.stream(statement, values, schema, _CHUNK):
+        parts.append(part)
+        rows += part.num_rows
+        seen(rows)
     return table, (pa.concat_tables(parts) if parts else schema.empty_table())

@@ -111,6 +111,10 @@ class SqlSession(Protocol):
         """Wait for others that write the same schema, until the transaction ends."""
         ...
 
+    def count_reads(self) -> None:
+        """Have what this session has read counted by the time it ends: nobody else's reading is taken for it."""
+        ...
+
     def make_private(self, schema: str, readers: Sequence[str]) -> None:
         """Take every right on a schema and its tables from everybody but its owner; readers may then read."""
         ...

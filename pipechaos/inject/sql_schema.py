@@ -26,6 +26,7 @@ __all__ = [
     "load",
     "postpone",
     "read_back",
+    "refuse_naive",
     "shadow_columns",
     "shadow_schemas",
 ]
@@ -126,6 +127,12 @@ def find_mark(session: SqlSession, schema: str) -> Mark | None:
                 expires=datetime.fromisoformat(expires),
             )
     raise ShadowError(f"schema {schema!r} of {session.shown} is no shadow of ours (no marker in it): it is left alone")
+
+
+def refuse_naive(now: datetime) -> None:
+    """Refuse a time without its zone: a time to live would end hours off."""
+    if now.tzinfo is None:
+        raise ShadowError("the current time has no zone: give datetime.now(timezone.utc)")
 
 
 def drop(session: SqlSession, schema: str) -> None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import pyarrow as pa
 
 from pipechaos import counter
 from pipechaos.batch.connection_url import without_password
 from pipechaos.batch.digest import ordered_digest
 from pipechaos.batch.model import Batch
 from pipechaos.batch.ref import BatchRef
-from pipechaos.batch.sql_connect import Connections, place_of, reading, writing
-from pipechaos.batch.sql_read import read_rows, sql_source
-from pipechaos.batch.sql_session import SqlSession, SqlTable
+from pipechaos.batch.sql_connect import Connections, place_of, writing
+from pipechaos.batch.sql_read import sql_source
+from pipechaos.batch.sql_session import SqlColumn, SqlSession, SqlTable
 from pipechaos.batch.sql_source import SqlSource
 from pipechaos.errors import BatchError, ShadowError, UnknownNameError
 from pipechaos.inject.engine import inject
@@ -29,15 +31,16 @@ from pipechaos.inject.sql_schema import (
     load,
     postpone,
     read_back,
+    refuse_naive,
     shadow_columns,
-    shadow_schemas,
 )
+from pipechaos.inject.sql_snapshot import SqlSnapshot, take_snapshot
 from pipechaos.ledger.io import write_ledger
 from pipechaos.ledger.records import Ledger
 from pipechaos.plan.injection import Injection, Plan
 from pipechaos.plan.resolve import resolve
 
-__all__ = ["SqlCopy", "SqlSweep", "check_copy", "corrupt_table", "sweep_schemas"]
+__all__ = ["SqlCopy", "copy_table", "corrupt_table"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,24 +77,29 @@ class SqlCopy:
     replaced: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
-class SqlSweep:
-    """What a sweep did.
+def copy_table(
+    source: BatchRef | SqlSnapshot,
+    *,
+    now: datetime,
+    ttl: timedelta,
+    connections: Connections | None = None,
+    key: Sequence[str] = (),
+    readers: Sequence[str] = (),
+    slot: str = "",
+) -> BatchRef:
+    """Load an untouched copy through the writer of the corrupted ones: what the writer changes is no detection.
 
-    Attributes
-    ----------
-    dropped
-        Schemas that are gone.
-    kept
-        Schemas whose time is over and that could not be dropped, by name, and why.
+    Parameters and errors are those of :func:`corrupt_table`.
     """
-
-    dropped: tuple[str, ...]
-    kept: Mapping[str, str]
+    expires = _end(now, ttl)
+    taken = source if isinstance(source, SqlSnapshot) else take_snapshot(source, connections=connections)
+    wanted = _Wanted(taken=taken, rows=taken.rows, key=tuple(key), ids=(), slot=slot, ledger=None)
+    with writing(place_of(taken.ref.uri, connections)) as session:
+        return _stand(session, wanted, now, expires, readers).ref
 
 
 def corrupt_table(
-    ref: BatchRef,
+    source: BatchRef | SqlSnapshot,
     injections: Sequence[Injection],
     *,
     ledgers: str | Path,
@@ -105,13 +113,15 @@ def corrupt_table(
     earlier: Sequence[Batch] = (),
     before_values: bool = False,
     readers: Sequence[str] = (),
+    slot: str = "",
 ) -> SqlCopy:
     """Load a corrupted copy of a table into a shadow schema, and write its ledger; the source is only read.
 
     Parameters
     ----------
-    ref
-        The source, made by :func:`pipechaos.batch.sql.sql_ref`.
+    source
+        Made by :func:`pipechaos.batch.sql.sql_ref`, or read already:
+        :func:`pipechaos.inject.sql_snapshot.take_snapshot`.
     injections
         What to do to it, in order.
     ledgers
@@ -128,12 +138,15 @@ def corrupt_table(
         Whether the ledger keeps values before.
     readers
         Roles of PostgreSQL that may read the copy besides its owner.
+    slot
+        Who the copy is for, where several may want the same one at a time and each is to have its own. No draw depends
+        on it.
 
     Returns
     -------
     SqlCopy
-        In a schema that is named by source, key and injections: the same call finds the same copy there, leaves it and
-        moves the end of its time. Everything is loaded in one transaction, so nothing half loaded is ever seen.
+        In a schema that is named by source, key, injections and slot: the same call finds the same copy there, leaves
+        it and moves the end of its time. Everything is loaded in one transaction, so nothing half loaded is ever seen.
 
     Raises
     ------
@@ -143,71 +156,105 @@ def corrupt_table(
         The source cannot be read or the schema cannot be written.
     """
     expires = _end(now, ttl)
-    source = sql_source(ref)
-    place = place_of(ref.uri, connections)
-    with reading(place) as session:
-        table, rows = read_rows(session, source)
-    if table.schema.startswith(PREFIX):
-        raise ShadowError(
-            f"{source.shown} is in a shadow schema already: corrupt the source, by all injections at once"
-        )
-    key = tuple(key) or source.key
-    batch = Batch.of(rows, name=ref.name, key=key, time=time, target=tuple(target))
+    taken = source if isinstance(source, SqlSnapshot) else take_snapshot(source, connections=connections)
+    ref, shown = taken.ref, sql_source(taken.ref).shown
+    key = tuple(key) or sql_source(ref).key
+    batch = Batch.of(taken.rows, name=ref.name, key=key, time=time, target=tuple(target))
     plan = resolve(Plan(injections=tuple(injections)), batch, history, earlier=earlier)
     result = inject(plan, batch, {b.name: b for b in earlier or history}, before_values=before_values)
-    corrupted = result.batch.table
-    if not corrupted.num_columns:
-        raise ShadowError(f"no column of {source.shown} is left: a table without columns cannot be loaded")
-    schema = _schema_name(ref, table, key, injections)
-    wanted = Content.of(corrupted)
-    mark = _mark(ref, table, schema, wanted=wanted.ordered, created=now, expires=expires)
-    order = tuple(n for n in key if n in corrupted.column_names)
-    with writing(place) as session, _ledger_home(Path(ledgers), schema) as home:
-        session.lock(schema)
-        columns, widened = shadow_columns(session, table, corrupted, result.ledger)
-        found = _standing(session, mark, order)
-        replaced = found is None
-        if found is None:
-            drop(session, schema)
-            found = load(session, wanted, columns, mark, order=order, readers=readers)
+    if not result.batch.table.num_columns:
+        raise ShadowError(f"no column of {shown} is left: a table without columns cannot be loaded")
+    wanted = _Wanted(
+        taken=taken,
+        rows=result.batch.table,
+        key=key,
+        ids=tuple(i.injection_id(ref.name) for i in injections),
+        slot=slot,
+        ledger=result.ledger,
+    )
+    place = place_of(ref.uri, connections)
+    with writing(place) as session, _ledger_home(Path(ledgers), wanted.schema) as home:
+        stood = _stand(session, wanted, now, expires, readers)
         write_ledger(result.ledger, home)  # before the copy can be seen: no corrupted copy without its truth
-    mark, content = found
     return SqlCopy(
+        ref=stood.ref,
+        ledger_dir=str(home),
+        ledger=result.ledger,
+        schema=wanted.schema,
+        expires=stood.expires,
+        source_digest=ordered_digest(taken.rows),
+        widened=stood.widened,
+        replaced=stood.replaced,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Wanted:
+    """What is to stand in a shadow schema; an untouched copy has no ledger."""
+
+    taken: SqlSnapshot
+    rows: pa.Table
+    key: tuple[str, ...]
+    ids: tuple[str, ...]
+    slot: str
+    ledger: Ledger | None
+
+    @property
+    def schema(self) -> str:
+        ref, table = self.taken.ref, self.taken.table
+        where = [[c.column, str(c.compare), c.value] for c in sql_source(ref).where]
+        mine = [self.slot] if self.slot else []
+        at = (without_password(ref.uri), table.schema, table.name, where, ref.name)
+        return PREFIX + counter.digest_id("sql-shadow", *at, list(self.key), list(self.ids), *mine)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Stood:
+    ref: BatchRef
+    expires: datetime
+    widened: tuple[str, ...]
+    replaced: bool
+
+
+def _stand(session: SqlSession, wanted: _Wanted, now: datetime, expires: datetime, readers: Sequence[str]) -> _Stood:
+    """Have the wanted rows in their schema, in an open transaction."""
+    ref, table, schema = wanted.taken.ref, wanted.taken.table, wanted.schema
+    order = tuple(n for n in wanted.key or sql_source(ref).key if n in wanted.rows.column_names)
+    content = Content.of(wanted.rows)
+    mark = _mark(ref, table, schema, wanted=content.ordered, created=now, expires=expires)
+    session.lock(schema)
+    columns, widened = _columns(session, wanted)
+    found = _standing(session, mark, order)
+    replaced = found is None
+    if found is None:
+        drop(session, schema)
+        found = load(session, content, columns, mark, order=order, readers=readers)
+    session.count_reads()
+    return _Stood(
         ref=replace(
             ref,
             sql=SqlSource(table=table.name, schema=schema, key=order),
-            digest=content.ordered,
-            rows=content.table.num_rows,
+            digest=found[1].ordered,
+            rows=found[1].table.num_rows,
         ),
-        ledger_dir=str(home),
-        ledger=result.ledger,
-        schema=schema,
-        expires=mark.expires,
-        source_digest=ordered_digest(rows),
+        expires=found[0].expires,
         widened=widened,
         replaced=replaced,
     )
 
 
-def _zoned(now: datetime) -> None:
-    if now.tzinfo is None:
-        raise ShadowError("the current time has no zone: give datetime.now(timezone.utc)")
-
-
 def _end(now: datetime, ttl: timedelta) -> datetime:
-    _zoned(now)
+    refuse_naive(now)
     if ttl <= timedelta(0):
         raise ShadowError(f"a time to live of {ttl} is over before it begins: give a positive one")
     return (now + ttl).astimezone(UTC)
 
 
-def _schema_name(ref: BatchRef, table: SqlTable, key: Sequence[str], injections: Sequence[Injection]) -> str:
-    source = sql_source(ref)
-    where = [[c.column, str(c.compare), c.value] for c in source.where]
-    ids = [i.injection_id(ref.name) for i in injections]
-    return PREFIX + counter.digest_id(
-        "sql-shadow", without_password(ref.uri), table.schema, table.name, where, ref.name, list(key), ids
-    )
+def _columns(session: SqlSession, wanted: _Wanted) -> tuple[tuple[SqlColumn, ...], tuple[str, ...]]:
+    """Columns of the copy, and which of them are wider than declared: none in an untouched one."""
+    if wanted.ledger is None:
+        return wanted.taken.table.columns, ()
+    return shadow_columns(session, wanted.taken.table, wanted.rows, wanted.ledger)
 
 
 def _mark(ref: BatchRef, table: SqlTable, schema: str, *, wanted: str, created: datetime, expires: datetime) -> Mark:
@@ -250,70 +297,3 @@ def _ledger_home(root: Path, schema: str) -> Iterator[Path]:
         if not known:
             shutil.rmtree(home, ignore_errors=True)
         raise
-
-
-def check_copy(ref: BatchRef, *, now: datetime, connections: Connections | None = None) -> Mark:
-    """Make sure that a copy is there, whole and within its time: asked after a validator has read it.
-
-    A validator whose search path leads on to the source would have read the source once the copy was gone.
-
-    Raises
-    ------
-    ShadowError
-        The schema is gone, is none of ours, has outlived its time, or its content is another.
-    """
-    _zoned(now)
-    source = sql_source(ref)
-    with reading(place_of(ref.uri, connections)) as session:
-        mark = find_mark(session, source.schema or "")
-        if mark is None:
-            raise ShadowError(f"the shadow schema {source.schema!r} is gone: what was read in its place is unknown")
-        if mark.expires <= now:
-            raise ShadowError(f"the shadow schema {mark.shadow!r} has outlived its time, {mark.expires.isoformat()}")
-        content = read_back(session, mark.shadow, mark.table, source.key)
-    if content.multiset != mark.content:
-        raise ShadowError(f"the table in shadow schema {mark.shadow!r} has changed since it was loaded")
-    return mark
-
-
-def sweep_schemas(database: BatchRef | str, *, now: datetime, connections: Connections | None = None) -> SqlSweep:
-    """Drop the shadow schemas of a database whose time to live is over; what is not ours stays.
-
-    Parameters
-    ----------
-    database
-        Its URL with ``${NAME}`` for what is secret, ``sql://`` and a connection id, or any reference to it.
-    now
-        Current time with its zone.
-    connections
-        URLs of databases by connection id.
-
-    Returns
-    -------
-    SqlSweep
-        A schema whose name looks like ours without our marker in it is never touched, nor is one that holds anything
-        besides what we loaded.
-    """
-    _zoned(now)
-    place = place_of(database.uri if isinstance(database, BatchRef) else database, connections)
-    with reading(place) as session:
-        old = [n for n in shadow_schemas(session) if _over(session, n, now)]
-    dropped, kept = [], {}
-    for name in old:
-        try:
-            with writing(place) as session:
-                session.lock(name)
-                if _over(session, name, now):  # a retry may have postponed it
-                    drop(session, name)
-                    dropped.append(name)
-        except BatchError as exc:
-            kept[name] = str(exc)
-    return SqlSweep(dropped=tuple(dropped), kept=kept)
-
-
-def _over(session: SqlSession, schema: str, now: datetime) -> bool:
-    try:
-        mark = find_mark(session, schema)
-    except ShadowError:  # not ours
-        return False
-    return mark is not None and mark.expires <= now

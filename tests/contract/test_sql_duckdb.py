@@ -18,7 +18,8 @@ from pipechaos.batch.sql_connect import place_of, reading
 from pipechaos.errors import BatchError, ShadowError
 from pipechaos.inject.shadow import corrupt
 from pipechaos.inject.sql_pointing import pointed_at
-from pipechaos.inject.sql_shadow import check_copy, corrupt_table, sweep_schemas
+from pipechaos.inject.sql_shadow import corrupt_table
+from pipechaos.inject.sql_upkeep import check_copy, sweep_schemas
 from pipechaos.plan.injection import Injection
 
 duckdb = pytest.importorskip("duckdb")

@@ -18,7 +18,8 @@ from pipechaos.batch.sql import sql_ref
 from pipechaos.batch.sql_connect import place_of, reading
 from pipechaos.errors import BatchError, ConfigError, ShadowError
 from pipechaos.inject.sql_pointing import pointed_at
-from pipechaos.inject.sql_shadow import corrupt_table, sweep_schemas
+from pipechaos.inject.sql_shadow import corrupt_table
+from pipechaos.inject.sql_upkeep import sweep_schemas
 from pipechaos.plan.injection import Injection
 
 NOW = dt.datetime(2026, 11, 25, 9, 0, tzinfo=dt.UTC)

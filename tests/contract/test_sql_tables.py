@@ -17,9 +17,10 @@ from pipechaos.batch.ref import BatchRef
 from pipechaos.batch.sql import sql_ref
 from pipechaos.batch.sql_connect import place_of, reading, writing
 from pipechaos.errors import BatchError, ShadowError, UnknownNameError
-from pipechaos.inject import sql_schema, sql_shadow
+from pipechaos.inject import sql_schema, sql_upkeep
 from pipechaos.inject.sql_pointing import pointed_at
-from pipechaos.inject.sql_shadow import check_copy, corrupt_table, sweep_schemas
+from pipechaos.inject.sql_shadow import corrupt_table
+from pipechaos.inject.sql_upkeep import check_copy, sweep_schemas
 from pipechaos.ledger.io import read_ledger
 from pipechaos.plan.injection import Injection
 
@@ -205,14 +206,14 @@ def test_a_sweep_drops_what_is_over_and_nothing_else(database, orders, tmp_path)
 
 def test_a_retry_while_a_sweep_looks_keeps_its_copy(database, orders, tmp_path, monkeypatch):
     copy = database.corrupt(orders, tmp_path=tmp_path)
-    real = sql_shadow.writing
+    real = sql_upkeep.writing
 
     def late(place):
-        monkeypatch.setattr(sql_shadow, "writing", real)
+        monkeypatch.setattr(sql_upkeep, "writing", real)
         database.corrupt(orders, tmp_path=tmp_path, now=NOW + HOUR)
         return real(place)
 
-    monkeypatch.setattr(sql_shadow, "writing", late)
+    monkeypatch.setattr(sql_upkeep, "writing", late)
     assert sweep_schemas(orders, now=NOW + HOUR, connections=database.connections).dropped == ()
     check_copy(copy.ref, now=NOW + HOUR, connections=database.connections)
 

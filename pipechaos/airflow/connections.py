@@ -1,0 +1,128 @@
+"""Airflow connections of databases: their URL for our own reading and writing, and the way they lead to a copy."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from pipechaos.errors import ConfigError
+
+__all__ = ["led", "postgres_url", "url_of"]
+
+_POSTGRES = ("postgres", "postgresql")
+# what libpq takes; the rest of a connection's extra is for the hook
+_EXTRAS = (
+    "sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "connect_timeout", "application_name", "options",
+    "target_session_attrs", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count",
+)  # fmt: skip
+
+
+def url_of(connection_id: str) -> str:
+    """URL of the database of a connection, looked up when the task runs. It holds the password: keep it nowhere.
+
+    Parameters
+    ----------
+    connection_id
+        Of type ``postgres``, or ``duckdb`` with the file's path as its host.
+
+    Raises
+    ------
+    ConfigError
+        There is no such connection, it is of another type, or its password is made anew for each session.
+    """
+    from airflow.sdk import Connection
+
+    try:
+        connection = Connection.get(connection_id)
+    except Exception as exc:  # noqa: BLE001 - whatever a secrets backend raises; its text may hold what it found
+        raise ConfigError(f"connection {connection_id!r} cannot be looked up ({type(exc).__name__})") from None
+    kind = connection.conn_type
+    if kind == "duckdb":
+        path = connection.host or (f"/{connection.schema}" if connection.schema else "")
+        return f"duckdb:///{path}"
+    if kind not in _POSTGRES:
+        raise ConfigError(
+            f"connection {connection_id!r} is of type {kind!r}: tables are copied in databases of type postgres, or "
+            "duckdb with the path of a file as its host"
+        )
+    if connection.extra_dejson.get("iam"):
+        raise ConfigError(f"connection {connection_id!r} logs in by IAM, which has no password to read its tables with")
+    return postgres_url(connection)
+
+
+def postgres_url(connection: Any) -> str:
+    """URL of a connection of type ``postgres``, its password in it.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> parts = {"login": "me", "password": "p@ss", "host": "db", "port": None, "schema": "shop", "extra_dejson": {}}
+    >>> postgres_url(SimpleNamespace(**parts))
+    'postgresql://me:p%40ss@db/shop'
+    """
+    # quoted, no character of a password is syntax, ${...} included
+    login = ":".join(quote(part, safe="") for part in (connection.login, connection.password) if part)
+    place = f"{connection.host or 'localhost'}{f':{connection.port}' if connection.port else ''}"
+    extras = {k: v for k, v in connection.extra_dejson.items() if k in _EXTRAS}
+    query = f"?{urlencode(extras, quote_via=quote)}" if extras else ""
+    return f"postgresql://{f'{login}@' if login else ''}{place}/{quote(connection.schema or '', safe='')}{query}"
+
+
+@contextmanager
+def led(connection_id: str, options: str, asked: Callable[[], None]) -> Iterator[None]:
+    """Whoever looks a connection up in this process gets it with these options for a while.
+
+    The one place that hooks, operators, templates and code look up. An environment variable would not do: a secrets
+    backend that the deployment configures is asked before the environment, and whether anybody asked would be unknown.
+
+    Parameters
+    ----------
+    connection_id
+        Of type ``postgres``.
+    options
+        PostgreSQL's connection options, after those that the connection has.
+    asked
+        Called when somebody looks it up.
+    """
+    from airflow.sdk import Connection
+
+    kept = {name: vars(Connection)[name] for name in ("get", "async_get")}
+
+    def mine(conn_id: str, found: Any) -> Any:
+        if conn_id != connection_id:
+            return found
+        asked()
+        return _with_options(found, options)
+
+    def get(cls: Any, conn_id: str) -> Any:
+        return mine(conn_id, kept["get"].__func__(cls, conn_id))
+
+    async def async_get(cls: Any, conn_id: str) -> Any:
+        return mine(conn_id, await kept["async_get"].__func__(cls, conn_id))
+
+    try:
+        for name, method in (("get", get), ("async_get", async_get)):
+            setattr(Connection, name, classmethod(method))
+        yield
+    finally:
+        for name, method in kept.items():
+            setattr(Connection, name, method)
+
+
+def _with_options(connection: Any, options: str) -> Any:
+    """The connection with options for sessions by the driver and for those by SQLAlchemy."""
+    made, extra = copy.copy(connection), dict(connection.extra_dejson)
+    extra["options"] = _joined(extra.get("options"), options)
+    by_sqlalchemy = extra.get("sqlalchemy_query", {})
+    if isinstance(by_sqlalchemy, Mapping):
+        extra["sqlalchemy_query"] = {**by_sqlalchemy, "options": _joined(by_sqlalchemy.get("options"), options)}
+    made.extra = json.dumps(extra)
+    return made
+
+
+def _joined(given: Any, more: str) -> str:
+    return f"{given} {more}" if given else more
