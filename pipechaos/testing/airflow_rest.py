@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,14 +55,22 @@ class AirflowServer:
         Its AIRFLOW_HOME, with a log of each component.
     passwords
         Of its users, by name.
-    leaders
-        Ids of its components' processes.
+    process_ids
+        Gives the process id of each component by its name (``"scheduler"``), as they are now.
+    restart
+        Ends what is left of a component, given its name, and starts it again.
     """
 
     url: str
     home: Path
     passwords: Mapping[str, str] = field(repr=False)
-    leaders: tuple[int, ...]
+    process_ids: Callable[[], Mapping[str, int]] = field(repr=False)
+    restart: Callable[[str], None] = field(repr=False)
+
+    @property
+    def leaders(self) -> tuple[int, ...]:
+        """Ids of its components' processes."""
+        return tuple(self.process_ids().values())
 
     def ask(
         self,
@@ -92,7 +100,7 @@ class AirflowServer:
         login = {"Authorization": f"Bearer {self.token(user)}"}
         return _fine(self.ask(method, f"/api/v2{path}", body, headers=login), f"{method} {path}")
 
-    def wait_for_dag(self, dag_id: str, *, timeout_seconds: float = 180) -> None:
+    def wait_for_dag(self, dag_id: str, *, timeout_seconds: float = 600) -> None:
         """Wait until the DAG processor has read a DAG.
 
         Raises
@@ -118,7 +126,7 @@ class AirflowServer:
         """Set a run to failed while it goes."""
         self.rest("PATCH", _run(dag_id, run_id), {"state": "failed"})
 
-    def wait_for_run(self, dag_id: str, run_id: str, *, timeout_seconds: float = 240) -> str:
+    def wait_for_run(self, dag_id: str, run_id: str, *, timeout_seconds: float = 600) -> str:
         """Wait until a run has ended, and return its state.
 
         Raises

@@ -1,7 +1,7 @@
 """A real Airflow for tests: api-server, scheduler and DAG processor on loopback, stopped whatever happens.
 
-LocalExecutor on a throw-away SQLite. Nothing of the user's own Airflow is read or written: its variables do not reach
-the processes, and they listen on nothing but 127.0.0.1.
+LocalExecutor on a throw-away SQLite, or CeleryExecutor on PostgreSQL and Redis. Nothing of the user's own Airflow is
+read or written: its variables do not reach the processes, and they listen on nothing but 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.error import URLError
 
-from pipechaos.errors import CannotRunError
+from pipechaos.errors import CannotRunError, ConfigError
 from pipechaos.testing.airflow_rest import AirflowServer, until
+from pipechaos.testing.local_servers import free_port
 
-__all__ = ["airflow_server", "processes_of", "still_running"]
+__all__ = ["WORKER", "airflow_server", "processes_of", "still_running"]
+
+WORKER = "celery worker"
 
 _STOP_SECONDS = 20
 
@@ -34,7 +36,9 @@ def airflow_server(
     users: Mapping[str, str] | None = None,
     env: Mapping[str, str] | None = None,
     components: Iterable[str] = ("scheduler", "dag-processor"),
-    timeout_seconds: float = 240,
+    database_url: str | None = None,
+    broker_url: str | None = None,
+    timeout_seconds: float = 600,
 ) -> Iterator[AirflowServer]:
     """Start a real Airflow, wait until it is healthy, and stop all of it at the end, also on failure.
 
@@ -51,32 +55,52 @@ def airflow_server(
         Variables for its processes, over our own settings.
     components
         Beside the API server; add ``triggerer`` for deferred tasks.
+    database_url
+        An empty database, ``postgresql://USER:PASSWORD@HOST:PORT/DATABASE``; a SQLite file in ``home`` by default.
+    broker_url
+        Redis for Celery: tasks are then run by a Celery worker, one more component, which wants ``database_url`` too.
     timeout_seconds
         Limit on the start.
 
+    Yields
+    ------
+    AirflowServer
+        Its ``restart`` ends what is left of a component, for instance of one that was killed, and starts it again.
+
     Raises
     ------
+    ConfigError
+        A broker without a database server: Celery's workers cannot share a SQLite.
     CannotRunError
         It did not become healthy; the message ends with the last lines of the component that failed.
     """
+    if broker_url and not database_url:
+        raise ConfigError("broker_url without database_url: Celery's results need a PostgreSQL, no SQLite")
     place = Path(home).resolve()
     (place / "logs").mkdir(parents=True, exist_ok=True)
     roles = dict(users or {"admin": "admin"})
     passwords = {name: secrets.token_urlsafe(12) for name in roles}
     (place / "passwords.json").write_text(json.dumps(passwords) + "\n", encoding="utf-8")
-    port = _free_port()
+    port = free_port()
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW_", "_AIRFLOW_"))}
-    full = {**kept, **_settings(place, Path(dags).resolve(), port, roles), **(env or {})}
+    settings = _settings(place, Path(dags).resolve(), port, roles)
+    full = {**kept, **settings, **_backends(database_url, broker_url), **(env or {})}
     _migrate(place, full, timeout_seconds)
     running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def restart(name: str) -> None:
+        _stop({name: running[name]})
+        running[name] = _start(name, place, full)
+
     try:
-        for name in ("api-server", *components):
+        for name in ("api-server", *components, *([WORKER] if broker_url else [])):
             running[name] = _start(name, place, full)
         server = AirflowServer(
             url=f"http://127.0.0.1:{port}",
             home=place,
             passwords=passwords,
-            leaders=tuple(process.pid for process in running.values()),
+            process_ids=lambda: {name: process.pid for name, process in running.items()},
+            restart=restart,
         )
         _wait_healthy(server, running, timeout_seconds)
         yield server
@@ -125,7 +149,8 @@ def _settings(home: Path, dags: Path, port: int, roles: Mapping[str, str]) -> di
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, role in roles.items()),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'throw-away.db'}",
+        # a writer waits 5 s for another one by itself, and then the database is "locked"
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'throw-away.db'}?timeout=120",
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": url,
@@ -138,6 +163,7 @@ def _settings(home: Path, dags: Path, port: int, roles: Mapping[str, str]) -> di
         "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "180",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # a halted task notices soon
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "120",  # 5 s fail tasks on a busy machine
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__METRICS__STATSD_ON": "False",
@@ -147,10 +173,21 @@ def _settings(home: Path, dags: Path, port: int, roles: Mapping[str, str]) -> di
     }
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _backends(database_url: str | None, broker_url: str | None) -> dict[str, str]:
+    if database_url is None:
+        return {}
+    address = database_url.replace("postgresql://", "postgresql+psycopg2://", 1)
+    database = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": address}
+    if broker_url is None:
+        return database
+    return {
+        **database,
+        "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+        "AIRFLOW__CELERY__BROKER_URL": broker_url,
+        "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{address}",
+        "AIRFLOW__CELERY__WORKER_CONCURRENCY": "4",
+        "AIRFLOW__CELERY__WORKER_ENABLE_REMOTE_CONTROL": "False",  # nobody asks it anything
+    }
 
 
 def _migrate(home: Path, env: Mapping[str, str], timeout_seconds: float) -> None:
@@ -174,10 +211,11 @@ def _migrate(home: Path, env: Mapping[str, str], timeout_seconds: float) -> None
 
 def _start(name: str, home: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
     # servers of logs would listen on every interface, whatever the settings say
-    quiet = ["--skip-serve-logs"] if name in ("scheduler", "triggerer") else []
-    with (home / f"{name}.log").open("wb") as log:
+    quiet = ["--skip-serve-logs"] if name in ("scheduler", "triggerer", WORKER) else []
+    alone = ["--without-mingle", "--without-gossip"] if name == WORKER else []
+    with _log(home, name).open("ab") as log:
         return subprocess.Popen(  # noqa: S603 - our own arguments
-            [sys.executable, "-m", "airflow", name, *quiet],
+            [sys.executable, "-m", "airflow", *name.split(), *quiet, *alone],
             cwd=home,
             env=dict(env),
             stdin=subprocess.DEVNULL,
@@ -188,28 +226,31 @@ def _start(name: str, home: Path, env: Mapping[str, str]) -> subprocess.Popen[by
 
 
 def _wait_healthy(server: AirflowServer, running: Mapping[str, subprocess.Popen[bytes]], seconds: float) -> None:
-    wanted = {"metadatabase", *(name.replace("-", "_") for name in running if name != "api-server")}
+    # a worker has no place in the answer: it takes tasks when it is ready, and one that has ended is seen
+    wanted = {"metadatabase", *(name.replace("-", "_") for name in running if name not in ("api-server", WORKER))}
     said = "nothing"
     for _ in until(seconds):
         for name, process in running.items():
             if process.poll() is not None:
-                log = server.home / f"{name}.log"
-                raise CannotRunError(f"airflow {name} ended with {process.returncode}:\n{_tail(log)}")
+                said = _tail(_log(server.home, name))
+                raise CannotRunError(f"airflow {name} ended with {process.returncode}:\n{said}")
         with contextlib.suppress(URLError, OSError):
             found = server.ask("GET", "/api/v2/monitor/health", timeout_seconds=10)
             said = found.body
             if found.status == 200 and all(found.document[w]["status"] == "healthy" for w in wanted):
+                server.ask("GET", "/execution/health")  # what tasks ask is built with its first request, in seconds
                 return
-    logs = "\n".join(f"{name}: {_tail(server.home / f'{name}.log')}" for name in running)
+    logs = "\n".join(f"{name}: {_tail(_log(server.home, name))}" for name in running)
     raise CannotRunError(f"Airflow was not healthy within {seconds:g} seconds; it said {said}\n{logs}")
 
 
 def _stop(running: Mapping[str, subprocess.Popen[bytes]]) -> None:
     leaders = [process.pid for process in running.values()]
     family = processes_of(leaders)
-    for process in running.values():
+    for name, process in running.items():
         if process.poll() is None:
-            process.send_signal(signal.SIGINT)  # SIGTERM would leave children behind
+            # SIGTERM would leave children behind; a worker would wait for its tasks on any other signal than SIGQUIT
+            process.send_signal(signal.SIGQUIT if name == WORKER else signal.SIGINT)
     for _ in until(_STOP_SECONDS):
         family |= processes_of(leaders)  # a task begins while others end, and leads a session of its own
         if all(process.poll() is not None for process in running.values()):
@@ -226,6 +267,10 @@ def _stop(running: Mapping[str, subprocess.Popen[bytes]]) -> None:
             process.poll()  # a zombie of ours is reaped
     for process in running.values():
         process.wait()
+
+
+def _log(home: Path, name: str) -> Path:
+    return home / f"{name.replace(' ', '-')}.log"
 
 
 def _tail(log: Path, lines: int = 15) -> str:

@@ -1,6 +1,7 @@
-"""DAGs for the real scheduler, copied by its test into the folder of DAGs beside the data they use."""
+"""DAGs for the real scheduler, copied by its tests into the folder of DAGs beside the data they use."""
 
 import json
+import os
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from airflow.sdk import dag, task
 
-from pipechaos.airflow.operators import ChaosOperator, ScoreOperator, ValidateBatchOperator
+from pipechaos.airflow.assets import gate_failed_asset
+from pipechaos.airflow.drill import DrillOperator
+from pipechaos.airflow.lane import chaos_lane
+from pipechaos.airflow.operators import (
+    CampaignGateOperator,
+    CampaignOperator,
+    ChaosOperator,
+    ScoreOperator,
+    ValidateBatchOperator,
+)
 
 HOME = Path(__file__).parents[1]
 BATCH = str(HOME / "lake" / "features" / "date=2013-06-03" / "part-0.parquet")
@@ -101,7 +111,87 @@ def quiet():
     campaign()
 
 
+@dag(schedule=None, default_args={"retries": 0})
+def stranger():
+    """As somebody writes it who does not know pipechaos; two lanes are put round it, one of which cannot work."""
+
+    @task
+    def features():
+        return BATCH
+
+    @task
+    def validate(path):
+        import pandas as pd
+
+        with Path(path).open("rb") as file:
+            if pd.read_parquet(file)["x"].isna().any():
+                raise ValueError("nulls in x")
+
+    @task
+    def deliver(path):
+        import pandas as pd
+
+        with Path(path).open("rb") as file:
+            return len(pd.read_parquet(file))
+
+    path = features()
+    checked, delivered = validate(path), deliver(path)
+    checked >> delivered
+    stretch = (path, checked, delivered)
+    asked = [{"fault": "null.mcar", "columns": column, "fraction": 0.3} for column in ("x", "s")]
+    common = {"key": ["id"], "rejects": ["ValueError"], "enabled": True}
+    chaos_lane(*stretch, injections=asked, shadow=str(HOME / "lane-shadow"), **common)
+
+    other = task(task_id="other")(lambda: BATCH)()
+    judged, ended = validate.override(task_id="judged")(other), task(task_id="ended")(lambda: None)()
+    judged >> ended
+    wrong = [{**asked[0], "columns": "no_such_column"}]
+    chaos_lane(other, judged, ended, injections=wrong, shadow=str(HOME / "odd-shadow"), **common)
+
+
+TINY = {"store": os.environ["TINY_STORE"], "jobs": 1}
+
+
+@dag(schedule=None, default_args={"retries": 0})
+def campaign():
+    found = CampaignOperator(
+        task_id="campaign",
+        experiment=str(HOME / "tiny.yaml"),
+        out=str(HOME / "campaigns" / "{{ run_id }}"),
+        publish="tiny",
+        fail_on=(),
+        **TINY,
+    )
+    CampaignGateOperator(task_id="gate", result=found.output)
+
+
+@dag(schedule=[gate_failed_asset("tiny")])
+def alarm():
+    @task
+    def ticket(triggering_asset_events=None):
+        return [dict(event.extra) for event in triggering_asset_events[gate_failed_asset("tiny")]]
+
+    ticket()
+
+
+@dag(schedule=None, default_args={"retries": 0})
+def drill():
+    known = json.loads((HOME / "tiny.yaml").read_text())
+    DrillOperator(
+        task_id="drill",
+        experiment={**known, "name": "nightly"},  # what the campaign finds meanwhile is no news of this name
+        root=str(HOME),
+        out=str(HOME / "drills"),
+        settings={"period_days": 1, "controls": 3, "until": "2013-06-14"},
+        **TINY,
+    )
+
+
 retried()
 quiet()
 halted_judging()
 halted_writing()
+stranger()
+campaign()
+alarm()
+drill()
