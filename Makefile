@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT := build/demo
 PARALLEL := -n auto --maxprocesses 4
+ON_AIRFLOW31 := $(addprefix tests/orchestration/,versions campaigns test_lane_dag.py test_lane_dag_structure.py test_operators.py \
+  test_drill_operator.py test_drill_dag.py test_dag_flights.py test_ui_access.py test_run_dag.py)
 SHELL := /bin/bash
 
-.PHONY: demo demo-meta test test-pandas2 test-feast check lint lock clean help
+.PHONY: demo demo-meta test test-pandas2 test-feast test-airflow31 check lint lock clean help
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -32,6 +34,12 @@ $(VENV)-feast/.installed: requirements/feast.txt pyproject.toml
 	@$(VENV)-feast/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
+$(VENV)-airflow31/.installed: requirements/airflow31.txt pyproject.toml
+	@$(PYTHON) -m venv $(VENV)-airflow31
+	@$(VENV)-airflow31/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/airflow31.txt
+	@$(VENV)-airflow31/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
 demo: $(VENV)/.installed  ## a real Airflow DAG on real flights, then the campaign and its report
 	@$(BIN)/pipechaos demo --out $(OUT)
 
@@ -47,6 +55,9 @@ test-pandas2: $(VENV)-pandas2/.installed  ## the tests that matter on pandas 2.3
 test-feast: $(VENV)-feast/.installed  ## the feature store's check, in an environment of its own
 	@$(VENV)-feast/bin/python -m pytest tests/feature_store $(ARGS)
 
+test-airflow31: $(VENV)-airflow31/.installed  ## the oldest Airflow there may be, and Great Expectations' own provider
+	@$(VENV)-airflow31/bin/python -m pytest $(ON_AIRFLOW31) $(PARALLEL) $(ARGS)
+
 lint: $(VENV)/.installed  ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -54,6 +65,7 @@ lint: $(VENV)/.installed  ## ruff and mypy
 
 check: lint test  ## what CI runs
 
+# the extras of airflow31.txt are stripped: pip takes `fastapi[x]==1` for no pin of `fastapi`, which another package there needs
 lock:  ## pin the requirements again (needs uv)
 	uv pip compile pyproject.toml --python-version 3.11 --extra demo --extra test --extra lint --extra build \
 	  --no-strip-extras --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet --upgrade -o requirements/dev.txt
@@ -61,6 +73,8 @@ lock:  ## pin the requirements again (needs uv)
 	  --no-strip-extras --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet --upgrade -o requirements/pandas2.txt
 	uv pip compile pyproject.toml requirements/feast.in --python-version 3.11 --extra pandera --extra gx --extra results --extra build \
 	  --no-strip-extras --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet --upgrade -o requirements/feast.txt
+	uv pip compile pyproject.toml requirements/airflow31.in --python-version 3.11 --extra pandera --extra gx --extra results --extra build \
+	  --strip-extras --generate-hashes --no-header --no-emit-index-url --no-annotate --quiet --upgrade -o requirements/airflow31.txt
 
 clean:  ## remove what was built, and the environments
-	rm -rf build dist $(VENV) $(VENV)-pandas2 $(VENV)-feast tests/browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist $(VENV) $(VENV)-pandas2 $(VENV)-feast $(VENV)-airflow31 tests/browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

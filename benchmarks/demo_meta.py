@@ -2,8 +2,8 @@
 
 Deleting a check may change only the weaknesses that this check alone guarded. Every weakness of the demo is put on
 one base and judged by the whole suite, which says which checks notice it; then the suite without the check judges
-again, and the answer must be the one that follows from that record. ``make demo-meta`` runs the full matrix of both
-suites; the test suite runs a part of it.
+again, and the answer must be the one that follows from that record: every other check says what it said. ``make
+demo-meta`` runs the full matrix of both suites; the test suite runs a part of it.
 
     python benchmarks/demo_meta.py --others 20 --checks 5
 """
@@ -41,6 +41,8 @@ class Deletion:
         Weaknesses that the suite without it accepts though the whole suite did not.
     gained
         Weaknesses that it notices though the whole suite did not; there must be none.
+    moved
+        Weaknesses on which any other check says something else than before; there must be none.
     tried
         How many weaknesses were judged without it.
     """
@@ -50,12 +52,13 @@ class Deletion:
     alone: tuple[str, ...]
     lost: tuple[str, ...]
     gained: tuple[str, ...]
+    moved: tuple[str, ...]
     tried: int
 
     @property
     def as_expected(self) -> bool:
         """Whether exactly the weaknesses that it alone guarded changed."""
-        return set(self.lost) == set(self.alone) and not self.gained
+        return set(self.lost) == set(self.alone) and not self.gained and not self.moved
 
 
 def mutants(home: Path, severities: Sequence[int]) -> dict[str, Any]:
@@ -145,9 +148,9 @@ def _killers_of(kind: str, names: Sequence[str]) -> dict[str, frozenset[str]]:
     return {name: killers(whole, _frames[name]) for name in names}
 
 
-def _noticed_without(kind: str, deleted: int, names: Sequence[str]) -> list[str]:
+def _killers_without(kind: str, deleted: int, names: Sequence[str]) -> dict[str, frozenset[str]]:
     partial = suite(kind, deleted)
-    return [name for name in names if killers(partial, _frames[name])]
+    return {name: killers(partial, _frames[name]) for name in names}
 
 
 def matrix(
@@ -184,14 +187,15 @@ def matrix(
             found = {k: v for part in pool.map(_killers_of, [kind] * jobs, parts) for k, v in part.items()}
             ids = [c.id for c in suite(kind).checks][:checks]
             tried = [_to_try(check, i, found, names, others) for i, check in enumerate(ids)]
-            answers = pool.map(_noticed_without, [kind] * len(ids), range(len(ids)), tried)
-            for check, judged, noticed in zip(ids, tried, answers, strict=True):
+            answers = pool.map(_killers_without, [kind] * len(ids), range(len(ids)), tried)
+            for check, judged, now in zip(ids, tried, answers, strict=True):
                 yield Deletion(
                     validator=kind,
                     check=check,
                     alone=tuple(n for n in judged if found[n] == {check}),
-                    lost=tuple(n for n in judged if found[n] and n not in noticed),
-                    gained=tuple(n for n in noticed if not found[n]),
+                    lost=tuple(n for n in judged if found[n] and not now[n]),
+                    gained=tuple(n for n in judged if now[n] and not found[n]),
+                    moved=tuple(n for n in judged if now[n] != found[n] - {check}),
                     tried=len(judged),
                 )
 
@@ -228,7 +232,7 @@ def main() -> int:
                 flush=True,
             )
             if not d.as_expected:
-                print(f"      lost {d.lost}\n      alone {d.alone}\n      gained {d.gained}")
+                print(f"      lost {d.lost}\n      alone {d.alone}\n      gained {d.gained}\n      moved {d.moved}")
     print(
         f"{wrong} deletions changed something else"
         if wrong

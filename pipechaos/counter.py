@@ -223,7 +223,7 @@ def _plain(x: object) -> object:
 
 
 def canonical_json(x: object) -> bytes:
-    """UTF-8 JSON with sorted keys, no spaces, non-ASCII kept; non-integers as decimal strings.
+    """UTF-8 JSON, keys sorted, no spaces, non-integers as decimal strings; a ConfigError where a text is no Unicode.
 
     Examples
     --------
@@ -231,7 +231,10 @@ def canonical_json(x: object) -> bytes:
     '["größe","0.1",{"a":null,"b":1}]'
     """
     text = json.dumps(_plain(x), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode()
+    try:
+        return text.encode()
+    except UnicodeEncodeError as exc:
+        raise ConfigError(f"half of a surrogate pair is no character: {text[: exc.end][-60:]!a}") from None
 
 
 def digest_id(kind: str, *fields: object) -> str:

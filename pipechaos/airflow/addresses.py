@@ -6,9 +6,18 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-__all__ = ["report_address"]
+__all__ = ["PAGES", "page_address", "report_address"]
+
+PAGES = "/pipechaos"
+
+
+def page_address(page: str) -> str:
+    """Address of a page of our plugin in the browser, also where Airflow is served below a path."""
+    from airflow.configuration import conf
+
+    return f"{urlsplit(str(conf.get('api', 'base_url', fallback=''))).path.rstrip('/')}{PAGES}{page}"
 
 
 def report_address(result: Mapping[str, Any], template: str | None = None) -> str:

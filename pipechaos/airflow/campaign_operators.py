@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from pipechaos.airflow.addresses import report_address
 from pipechaos.airflow.fail_on import FailOn, fail_on_of
 from pipechaos.airflow.failures import (
     AirflowException,
@@ -17,7 +16,8 @@ from pipechaos.airflow.failures import (
     Cancelled,
     failure_of,
 )
-from pipechaos.airflow.links import ChaosReportLink
+from pipechaos.airflow.links import ChaosReportLink, report_link
+from pipechaos.airflow.stores import check_store, store_of
 from pipechaos.errors import ConfigError, PipechaosError
 
 __all__ = ["CampaignGateOperator", "CampaignOperator", "CampaignTask"]
@@ -65,6 +65,9 @@ class CampaignOperator(CampaignTask):
         Where the run is kept while it goes: a SQLite file or ``postgresql://USER:${PASSWORD}@HOST/DATABASE``. With it
         a retry of the task goes on where the try before was ended, and does nothing twice; without it a retry begins
         anew and finds the same.
+    store_conn_id
+        Airflow connection in its place, of type ``postgres`` or ``sqlite``: no password stands in the DAG. It is looked
+        up when the task runs.
     root
         Folder that relative paths of the experiment start from; that of its file where there is one.
     gates
@@ -85,7 +88,8 @@ class CampaignOperator(CampaignTask):
         Name under which the score is published as asset events; see :mod:`pipechaos.airflow.assets`. Airflow sends
         events of tasks that succeed, so that ``fail_on`` must be empty: let a :class:`CampaignGateOperator` decide.
     report_url
-        Web address of the report for the link in the UI, with ``{run_id}`` and ``{experiment}``; the file otherwise.
+        Web address of the report for the link in the UI, with ``{run_id}`` and ``{experiment}``; otherwise our plugin's
+        page where there is a store, and the file where there is none.
     halt_file, halt_variable
         The kill switch: a file that halts by being there, a Variable that has to say ``off``. It is asked before every
         frame; what cannot be read counts as on. A halted campaign is skipped, and goes on when its task is cleared.
@@ -99,8 +103,8 @@ class CampaignOperator(CampaignTask):
     """
 
     template_fields: ClassVar[Sequence[str]] = (
-        "experiment", "out", "store", "root", "gates", "baseline", "jobs", "formats", "report_url", "halt_file",
-        "halt_variable",
+        "experiment", "out", "store", "store_conn_id", "root", "gates", "baseline", "jobs", "formats", "report_url",
+        "halt_file", "halt_variable",
     )  # fmt: skip
     operator_extra_links = (ChaosReportLink(),)
     ui_color = "#e9dcf2"
@@ -111,6 +115,7 @@ class CampaignOperator(CampaignTask):
         experiment: str | Mapping[str, Any],
         out: str,
         store: str | None = None,
+        store_conn_id: str | None = None,
         root: str | None = None,
         gates: Sequence[Mapping[str, Any]] | None = None,
         baseline: str | None = None,
@@ -125,6 +130,7 @@ class CampaignOperator(CampaignTask):
         **kwargs: Any,
     ) -> None:
         chosen = fail_on_of(fail_on)
+        check_store(store, store_conn_id)
         if publish is not None:
             from pipechaos.airflow.assets import outlets_of
 
@@ -136,7 +142,8 @@ class CampaignOperator(CampaignTask):
             given = _listed(kwargs.get("outlets"))
             kwargs["outlets"] = [*given, *(o for o in outlets_of(publish) if o not in given)]
         super().__init__(**kwargs)
-        self.experiment, self.out, self.store, self.root = experiment, out, store, root
+        self.experiment, self.out, self.root = experiment, out, root
+        self.store, self.store_conn_id = store, store_conn_id
         self.gates, self.baseline, self.jobs, self.values, self.formats = gates, baseline, jobs, values, formats
         self.fail_on, self.publish, self.report_url = chosen, publish, report_url
         self.halt_file, self.halt_variable = halt_file, halt_variable
@@ -148,11 +155,12 @@ class CampaignOperator(CampaignTask):
         from pipechaos.airflow.halting import switch_of
 
         with self.campaign():
+            store = store_of(self.store, self.store_conn_id)
             result = run_campaign_task(
                 self.experiment,
                 out=self.out,
-                task=TaskKey.of(context["ti"]) if self.store else None,
-                store=self.store,
+                task=TaskKey.of(context["ti"]) if store else None,
+                store=store,
                 root=self.root,
                 gates=self.gates,
                 baseline=self.baseline,
@@ -162,7 +170,7 @@ class CampaignOperator(CampaignTask):
                 halt=switch_of(self.halt_file, self.halt_variable).check,
                 say=self.log.info,
             )
-        self.report_link = report_address(result, self.report_url)
+        self.report_link = report_link(result, self.report_url)
         if result["halted"]:
             context["ti"].xcom_push(key="return_value", value=result)
             raise AirflowSkipException(result["stopped"])
@@ -209,7 +217,7 @@ class CampaignGateOperator(BaseOperator):
             raise AirflowFailException(
                 f"no result of a campaign, but {type(self.result).__name__}: give CampaignOperator's output"
             )
-        self.report_link = report_address(self.result, self.report_url)
+        self.report_link = report_link(self.result, self.report_url)
         result = dict(self.result)
         _decide(result, self.fail_on, context)
         return result

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
 from pipechaos.airflow.failures import AirflowFailException, Cancelled, failure_of
-from pipechaos.airflow.links import ChaosReportLink
+from pipechaos.airflow.links import ChaosReportLink, report_link
+from pipechaos.airflow.notifier import PipechaosNotifier, tell_all
+from pipechaos.airflow.stores import check_store, needed_store
 from pipechaos.errors import PipechaosError
 
-__all__ = ["DrillOperator"]
+__all__ = ["Channel", "DrillOperator"]
+
+Channel = PipechaosNotifier | Callable[[str], object]
 
 
 class DrillOperator(BaseOperator):
@@ -26,6 +31,8 @@ class DrillOperator(BaseOperator):
     store
         Where drills are kept, and so whose turn it is: a SQLite file or
         ``postgresql://USER:${PASSWORD}@HOST/DATABASE``.
+    store_conn_id
+        Airflow connection in its place, of type ``postgres`` or ``sqlite``: no password stands in the DAG.
     out
         Folder of results; each drill has a folder of its own in it.
     settings
@@ -45,17 +52,29 @@ class DrillOperator(BaseOperator):
     fail_on_gate
         Whether a failed gate or baseline fails the task, for good. Somebody is told either way.
     notify
-        Takes the message when a gate failed, a survivor is new or the drill could not run; the task's log otherwise.
-    halt
-        Raises ``Halted`` where nothing may be injected.
+        Who is told when a gate failed, a survivor is new or the drill could not run: a
+        :class:`pipechaos.airflow.notifier.PipechaosNotifier` (log, e-mail, Slack), anything that takes the text, or
+        several of them. The task's log otherwise. One that fails keeps no other from being tried; the task fails, and
+        its retry tells again without drilling again.
+    report_url
+        Web address of the report for the link in the UI, with ``{run_id}`` and ``{experiment}``; our plugin's page
+        otherwise.
+    halt_file, halt_variable
+        The kill switch: a file that halts by being there, a Variable that has to say ``off``. It is asked before every
+        frame; what cannot be read, a Variable that is not there too, counts as on. A drill that may not begin is
+        skipped.
 
     Returns
     -------
     dict
-        ``DrillResult.to_json()``: plain values without NaN; see ``docs/drills.md``.
+        ``DrillResult.to_json()``, and ``message``, what was or would be told: plain values without NaN; see
+        ``docs/drills.md``.
     """
 
-    template_fields: ClassVar[Sequence[str]] = ("experiment", "store", "out", "settings", "root", "baseline", "release")
+    template_fields: ClassVar[Sequence[str]] = (
+        "experiment", "store", "store_conn_id", "out", "settings", "root", "baseline", "release", "report_url",
+        "halt_file", "halt_variable",
+    )  # fmt: skip
     operator_extra_links = (ChaosReportLink(),)
     ui_color = "#f3e6c4"
 
@@ -63,8 +82,9 @@ class DrillOperator(BaseOperator):
         self,
         *,
         experiment: str | Mapping[str, Any],
-        store: str,
         out: str,
+        store: str | None = None,
+        store_conn_id: str | None = None,
         settings: Mapping[str, Any] | None = None,
         root: str | None = None,
         baseline: str | None = None,
@@ -72,15 +92,21 @@ class DrillOperator(BaseOperator):
         values: bool = False,
         release: bool | str = False,
         fail_on_gate: bool = False,
-        notify: Callable[[str], None] | None = None,
-        halt: Callable[[], None] | None = None,
+        notify: Channel | Sequence[Channel] | None = None,
+        report_url: str | None = None,
+        halt_file: str | None = None,
+        halt_variable: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.experiment, self.store, self.out, self.root = experiment, store, out, root
+        check_store(store, store_conn_id, needed=True)
+        self.experiment, self.out, self.root = experiment, out, root
+        self.store, self.store_conn_id = store, store_conn_id
         self.settings = dict(settings or {})
         self.baseline, self.jobs, self.values, self.release = baseline, jobs, values, release
-        self.fail_on_gate, self.notify, self.halt = fail_on_gate, notify, halt
+        self.fail_on_gate, self.report_url = fail_on_gate, report_url
+        self.notify: list[Channel] = _listed(notify)
+        self.halt_file, self.halt_variable = halt_file, halt_variable
         self.report_link = ""
         self._running = False
 
@@ -88,7 +114,7 @@ class DrillOperator(BaseOperator):
         """Hold it, or what is left of it."""
         self._running = True
         try:
-            result = self._hold(context["ti"])
+            result = self._hold(context)
         except PipechaosError as error:
             from pipechaos.drill.schedule import DrillsPausedError
 
@@ -97,10 +123,7 @@ class DrillOperator(BaseOperator):
             raise failure_of(error) from error
         finally:
             self._running = False
-        if result["report"]:
-            from pathlib import Path
-
-            self.report_link = Path(result["report"]).resolve().as_uri()
+        self.report_link = report_link(result, self.report_url)
         code = result["exit_code"]
         if code == 3 or (code == 1 and self.fail_on_gate):
             context["ti"].xcom_push(key="return_value", value=result)
@@ -108,31 +131,41 @@ class DrillOperator(BaseOperator):
             raise AirflowFailException(f"drill {result['run_id']!r}: {what}")  # another try would find the same
         return result
 
-    def _hold(self, instance: Any) -> dict[str, Any]:
+    def _hold(self, context: Any) -> dict[str, Any]:
         from pathlib import Path
 
         from pipechaos.airflow.campaign import experiment_of
+        from pipechaos.airflow.halting import switch_of
         from pipechaos.drill.execute import DrillRun, run_drill
+        from pipechaos.drill.message import drill_message
         from pipechaos.drill.settings import DrillSettings
         from pipechaos.report.experiment_run import tenths
         from pipechaos.store.opening import open_store
 
         experiment, home = experiment_of(self.experiment, root=self.root)
+        run_id = drill_id(context["ti"])
         run = DrillRun(
-            run_id=drill_id(instance),
+            run_id=run_id,
             out=Path(self.out),
             source=experiment.name if isinstance(self.experiment, Mapping) else str(self.experiment),
             jobs=int(self.jobs),
             values=self.values,
             baseline=_baseline(self.baseline),
             release=str(self.release).strip().lower() == "true",
-            notify=self.notify or (lambda text: self.log.warning("%s", text)),
-            halt=self.halt,
+            notify=partial(tell_all, [*self._channels(context, {"run_id": run_id, "experiment": experiment.name})]),
+            halt=switch_of(self.halt_file, self.halt_variable).check,
             progress=tenths(self.log.info),
         )
-        with open_store(self.store) as opened:
+        with open_store(needed_store(self.store, self.store_conn_id)) as opened:
             settings = DrillSettings.of(self.settings)
-            return run_drill(experiment, home, opened, settings=settings, run=run).to_json()
+            found = run_drill(experiment, home, opened, settings=settings, run=run)
+        return {**found.to_json(), "message": drill_message(found)}
+
+    def _channels(self, context: Any, drill: Mapping[str, Any]) -> Iterator[Callable[[str], object]]:
+        for channel in self.notify:
+            yield partial(channel.tell, context, drill=drill) if isinstance(channel, PipechaosNotifier) else channel
+        if not self.notify:
+            yield partial(self.log.warning, "%s")
 
     def on_kill(self) -> None:
         """End the running drill: what is committed stays, and the next try goes on.
@@ -152,6 +185,12 @@ def drill_id(instance: Any) -> str:
     parts = [instance.dag_id, instance.run_id, instance.task_id]
     mapped = getattr(instance, "map_index", None)
     return "/".join(map(str, parts if mapped in (None, -1) else [*parts, mapped]))
+
+
+def _listed(given: Channel | Sequence[Channel] | None) -> list[Channel]:
+    if given is None:
+        return []
+    return list(given) if isinstance(given, Sequence) else [given]
 
 
 def _baseline(file: str | None) -> Any:

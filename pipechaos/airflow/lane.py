@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from pipechaos.airflow.lane_table import check_table
 from pipechaos.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG, BaseOperator, TaskGroup
 
-    from pipechaos.airflow.lane_clone import Judging
+    from pipechaos.airflow.lane_handover import Judging
 
 __all__ = ["ENABLED", "Lane", "chaos_lane"]
 
@@ -26,6 +27,12 @@ ENABLED = "PIPECHAOS_LANES"
 _BASE = "base"
 _INJECTION = ("fault", "columns", "severity", "fraction", "placement", "params", "seed", "repeat", "exact")
 _TRIALS = 100
+# rules that wait for all that comes before, and so for the copies: a clone may keep them
+_WAITING = ("none_failed", "none_failed_min_one_success", "all_done", "all_done_min_one_success")
+_NOT_CLONED = {
+    "HITLOperator": "asks people, who would be asked about copies",
+    "TriggerDagRunOperator": "judges in another DAG, where no lane follows it",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,15 +72,18 @@ def chaos_lane(
     halt_file: str | None = None,
     halt_variable: str | None = None,
     accept_longer_runs: bool = False,
+    table: Mapping[str, Any] | None = None,
 ) -> Lane:
     """Put a lane round a stretch of a DAG; call it when the stretch is wired.
 
     Parameters
     ----------
     stage
-        Task, or its output, that returns a reference of a batch: a path, a URL, ``BatchRef.to_json()``, or a list.
+        Task, or its output, that returns a reference of a batch: a path, a URL, ``BatchRef.to_json()``, or a list. A
+        mapped task returns a list.
     validators
-        Task or tasks that come right after the stage and take its output.
+        Task or tasks that come right after the stage and take its output; mapped ones too. The elements of a map are
+        one trial.
     consumer
         Task or tasks that must never see a copy.
     injections
@@ -95,6 +105,10 @@ def chaos_lane(
         Kill switch: while the file is there or the Airflow Variable is on (or cannot be read), the lane is skipped.
     accept_longer_runs
         Needed where the DAG has a time limit or a deadline: a run is not over before its lane is.
+    table
+        Where the stage writes a table and returns no reference to it: ``connection_id`` and ``table``, maybe
+        ``schema``, ``where`` (conditions), ``key``, ``name`` and ``readers`` (roles that may read copies); templates
+        are rendered.
 
     Returns
     -------
@@ -116,6 +130,8 @@ def chaos_lane(
         raise ConfigError(
             "max_rows, max_batches and max_seconds must be above 0: to turn a lane off give enabled=False"
         )
+    if table is not None:
+        check_table(table)
     asked = _labelled(injections, len(judging))
     lane = _Builder(source.dag, source, stage_key, float(max_seconds)).build(
         judging,
@@ -133,6 +149,7 @@ def chaos_lane(
             "max_seconds": max_seconds,
             "halt_file": halt_file,
             "halt_variable": halt_variable,
+            "table": table,
         },
     )
     _check_apart(lane, consumers)
@@ -164,7 +181,7 @@ class _Builder:
     ) -> Lane:
         from airflow.providers.standard.operators.empty import EmptyOperator
 
-        from pipechaos.airflow.lane_clone import Judging
+        from pipechaos.airflow.lane_handover import Judging
         from pipechaos.airflow.lane_tasks import LaneCopyOperator, LaneScoreOperator
 
         limit = timedelta(seconds=self.seconds + 60)
@@ -218,7 +235,8 @@ class _Builder:
             judging=judging,
             seconds=self.seconds,
         )
-        clone.trigger_rule = copies.trigger_rule
+        rule = copies.trigger_rule
+        clone.trigger_rule = type(rule)(validator.trigger_rule) if validator.trigger_rule in _WAITING else rule
         clone.set_upstream(copies)
         # what the validator needs besides the stage (a setup, a schema), and what must not be torn down before
         others = [self.dag.get_task(t) for t in sorted(validator.upstream_task_ids)]
@@ -238,14 +256,10 @@ def _one(given: Any, what: str) -> tuple[Any, str]:
 
     key = getattr(given, "key", "return_value") if isinstance(given, XComArg) else "return_value"
     task: Any = getattr(given, "operator", None) if isinstance(given, XComArg) else given
-    if getattr(task, "is_mapped", False):
-        raise ConfigError(f"{what} {task.task_id!r} is mapped: a lane needs a task that runs once in a run")
-    if not isinstance(task, BaseOperator):
+    if not (isinstance(task, BaseOperator) or getattr(task, "is_mapped", False)):
         raise ConfigError(f"{what} is {type(given).__name__}: give a task, or what calling a @task function returned")
     if not task.has_dag():
         raise ConfigError(f"{what} {task.task_id!r} belongs to no DAG: call chaos_lane inside the DAG")
-    if task.get_closest_mapped_task_group() is not None:
-        raise ConfigError(f"{what} {task.task_id!r} is in a mapped task group: a lane needs a task that runs once")
     return task, key
 
 
@@ -257,18 +271,22 @@ def _tasks(given: Any, what: str) -> list[Any]:
 
 
 def _check_tasks(stage: Any, validators: Sequence[Any], consumers: Sequence[Any]) -> None:
-    from airflow.sdk import XComArg
+    from pipechaos.airflow.lane_mapped import taken_by
 
     names = {v.task_id for v in validators}
+    for task in (stage, *validators):
+        if task.get_closest_mapped_task_group() is not None:
+            raise ConfigError(
+                f"{task.task_id!r} is in a mapped task group: give the lane tasks outside of it, or map the tasks "
+                "themselves (validate.expand(path=stage))"
+            )
     for task in (*validators, *consumers):
         if task.dag is not stage.dag:
             raise ConfigError(f"{task.task_id!r} is in another DAG than {stage.task_id!r}: a lane lies in one DAG")
     for twice in sorted(({stage.task_id} | {c.task_id for c in consumers}) & names):
         raise ConfigError(f"{twice!r} is given as a validator and as stage or consumer: it can be only one of them")
     for task in validators:
-        used = {
-            t.task_id for f in task.template_fields for t, _ in XComArg.iter_xcom_references(getattr(task, f, None))
-        }
+        used = taken_by(task)
         if used & names:
             raise ConfigError(
                 f"validator {task.task_id!r} takes the output of validator {min(used & names)!r}: give it a lane of "
@@ -279,9 +297,17 @@ def _check_tasks(stage: Any, validators: Sequence[Any], consumers: Sequence[Any]
                 f"validator {task.task_id!r} does not come right after {stage.task_id!r}; it comes after "
                 f"{', '.join(sorted(task.upstream_task_ids)) or 'nothing'}: give the task whose output it judges"
             )
-        if task.is_setup or task.is_teardown or getattr(task, "start_from_trigger", False):
+        _check_cloneable(task)
+
+
+def _check_cloneable(task: Any) -> None:
+    if task.is_setup or task.is_teardown or getattr(task, "start_from_trigger", False):
+        raise ConfigError(f"{task.task_id!r} is a setup, a teardown or starts in the triggerer: it cannot be cloned")
+    kind = task.operator_class if task.is_mapped else type(task)
+    for name in (k.__name__ for k in kind.__mro__):
+        if name in _NOT_CLONED:
             raise ConfigError(
-                f"{task.task_id!r} is a setup, a teardown or starts in the triggerer: it cannot be cloned"
+                f"{task.task_id!r} is of class {kind.__name__}, which {_NOT_CLONED[name]}: it cannot be cloned"
             )
 
 

@@ -8,52 +8,40 @@ itself all get the copy, and whether anything asked for it is known.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from pipechaos.airflow.lane_handover import CopyHandover
+from pipechaos.airflow.lane_handover import CopyHandover, Judging
+from pipechaos.airflow.lane_mapped import mapped_clone_of, over_copies
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow.sdk import TaskGroup
 
-__all__ = ["Judging", "clone_of", "quieten"]
+    from pipechaos.airflow.outside_verdicts import OutsideVerdict
+
+__all__ = ["clone_of", "handed", "judged_class", "own", "quieten"]
 
 _KEY = "_pipechaos_lane"
 # exceptions with which Airflow itself takes a task out of our hands for a while; the others are not `Exception`s
 _COMES_BACK = ("AirflowRescheduleException",)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Judging:
-    """What one clone judges.
-
-    Attributes
-    ----------
-    stage, stage_key
-        Whose output, under which XCom key, is replaced.
-    copies, label
-        Task that made the copies, and which of them this is.
-    leading
-        The consumer and all tasks that lead to it: what a branch may choose to accept.
-    rejects
-        See :func:`pipechaos.airflow.outside_verdicts.judge_ending`.
-    """
-
-    stage: str
-    stage_key: str
-    copies: str
-    label: str
-    leading: frozenset[str]
-    rejects: tuple[str, ...]
-
-
 def _names(of: object) -> tuple[str, ...]:
     return tuple(k.__name__ for k in type(of).__mro__)
+
+
+def handed(context: Any, ti: CopyHandover) -> dict[str, Any]:
+    """Context in which the stage's output is the copy, and what is said about assets is heard by nobody."""
+    mine = {**context, "ti": ti, "task_instance": ti}
+    mine.pop(_KEY, None)
+    if "outlet_events" in mine:
+        mine["outlet_events"] = type(mine["outlet_events"])()
+    return mine
 
 
 class _Judged:
@@ -63,7 +51,15 @@ class _Judged:
     check_results: Any
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
-        super().render_template_fields(self._handed(context), jinja_env)  # type: ignore[misc]
+        from pipechaos.airflow.lane_sql import led_to_copy
+
+        mine = self._handed(context)
+        with led_to_copy(mine["ti"]):
+            super().render_template_fields(mine, jinja_env)  # type: ignore[misc]
+
+    def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
+        """Render, the output of a mapped stage being that of its copies."""
+        return super().render_template(over_copies(content, self._pipechaos.stage), *args, **kwargs)  # type: ignore[misc]
 
     def pre_execute(self, context: Any) -> None:
         """Belongs to the judgement, where its exceptions are caught."""
@@ -72,13 +68,12 @@ class _Judged:
         """Belongs to the judgement, where its exceptions are caught."""
 
     def execute(self, context: Any) -> dict[str, Any]:
-        return self._judge(context, lambda handed: super(_Judged, self).execute(handed))  # type: ignore[misc]
+        return self.judge_copy(self._handed(context)).to_json()
 
     def resume_execution(self, next_method: str, next_kwargs: Any, context: Any) -> dict[str, Any]:
-        def again(handed: Any) -> Any:
-            return super(_Judged, self).resume_execution(next_method, next_kwargs, handed)  # type: ignore[misc]
-
-        return self._judge(context, again)
+        mine = self._handed(context)
+        mine["ti"].waited()
+        return self.judge_copy(mine, (next_method, next_kwargs)).to_json()
 
     def do_branch(self, context: Any, branches_to_execute: Any) -> Any:
         """A branch chosen by a clone skips nothing."""
@@ -90,32 +85,51 @@ class _Judged:
     def skip_all_except(self, *args: Any, **kwargs: Any) -> None:
         """A clone skips nothing."""
 
-    def _handed(self, context: Any) -> dict[str, Any]:
-        """Context in which the stage's output is the copy; Airflow gives one context for rendering and executing."""
-        if _KEY not in context:
-            lane = self._pipechaos
-            context[_KEY] = CopyHandover(
-                context["ti"], stage=lane.stage, key=lane.stage_key, copies=lane.copies, label=lane.label
-            )
-        handed = {**context, "ti": context[_KEY], "task_instance": context[_KEY]}
-        handed.pop(_KEY)
-        if "outlet_events" in handed:  # what the clone says about assets is heard by nobody
-            handed["outlet_events"] = type(handed["outlet_events"])()
-        return handed
+    def judge_copy(
+        self,
+        context: Any,
+        resume: tuple[str, Any] | None = None,
+        *,
+        said: Sequence[dict[str, Any]] = (),
+        limit: float | None = None,
+    ) -> OutsideVerdict:
+        """Let the operator judge what it is handed.
 
-    def _judge(self, context: Any, run: Callable[[Any], Any]) -> dict[str, Any]:
-        from pipechaos.airflow.outside_verdicts import LATE, Ending, OutsideVerdict, Told, judge_ending
+        Parameters
+        ----------
+        context
+            From :func:`handed`.
+        resume
+            Method and arguments, where the task had deferred.
+        said
+            What is noted when it defers: verdicts on earlier elements of a map.
+        limit
+            Seconds, where Airflow itself does not see to it.
+        """
+        from pipechaos.airflow.lane_sql import TableJudging
+        from pipechaos.airflow.outside_verdicts import LATE, NO_COPIES, not_exercised
 
-        handed = self._handed(context)
-        ti: CopyHandover = handed["ti"]
+        ti: CopyHandover = context["ti"]
+        if ti.until is None:
+            return not_exercised(NO_COPIES)
         if time.time() > ti.until:
-            return OutsideVerdict(told=Told.NOT_EXERCISED, how=LATE).to_json()
+            return not_exercised(LATE)
         if getattr(self, "check_results", None):
             self.check_results = []
-        error, result = self._ended(handed, run)
-        if error is not None and time.time() > ti.until:
-            return OutsideVerdict(told=Told.NOT_EXERCISED, how=LATE).to_json()
-        said = judge_ending(
+        with TableJudging(ti) as table:
+            if table.why:
+                return not_exercised(table.why)
+            error, result = self._ended(context, resume, said, limit)
+            if error is not None and time.time() > ti.until:
+                return not_exercised(LATE)
+            found = table.confirmed(self._told(ti, error, result), self, raised=error is not None)
+        self.log.info("Told %s from %s", found.told.value, found.how)  # type: ignore[attr-defined]
+        return found
+
+    def _told(self, ti: CopyHandover, error: BaseException | None, result: Any) -> OutsideVerdict:
+        from pipechaos.airflow.outside_verdicts import Ending, judge_ending
+
+        return judge_ending(
             Ending(
                 operator=_names(self),
                 error=error,
@@ -127,28 +141,46 @@ class _Judged:
             ),
             self._pipechaos.rejects,
         )
-        self.log.info("Told %s from %s", said.told.value, said.how)  # type: ignore[attr-defined]
-        return said.to_json()
 
-    def _ended(self, handed: Any, run: Callable[[Any], Any]) -> tuple[BaseException | None, Any]:
+    def _handed(self, context: Any) -> dict[str, Any]:
+        """Airflow gives one context for rendering and executing: one handover knows whether the copy was taken."""
+        if _KEY not in context:
+            lane = self._pipechaos
+            mapped = self.dag.get_task(lane.stage).is_mapped  # type: ignore[attr-defined]
+            context[_KEY] = CopyHandover(context["ti"], lane, mapped_stage=mapped)
+        return handed(context, context[_KEY])
+
+    def _ended(
+        self, context: Any, resume: tuple[str, Any] | None, said: Sequence[dict[str, Any]], limit: float | None
+    ) -> tuple[BaseException | None, Any]:
+        from contextlib import nullcontext
+
         from airflow.sdk.execution_time.context import set_current_context
+        from airflow.sdk.execution_time.timeout import timeout
 
         try:
-            with set_current_context(handed):
-                super().pre_execute(handed)  # type: ignore[misc]
-                result = run(handed)
-                super().post_execute(handed, result)  # type: ignore[misc]
+            with set_current_context(context), nullcontext() if limit is None else timeout(limit):
+                super().pre_execute(context)  # type: ignore[misc]
+                result = self._run(context, resume)
+                super().post_execute(context, result)  # type: ignore[misc]
         except Exception as error:
             if any(n in _COMES_BACK for n in _names(error)):
                 raise
             self.log.info("The copy was not accepted, or not judged", exc_info=True)  # type: ignore[attr-defined]
             return error, None
         except BaseException as error:
+            if "TaskDeferred" in _names(error):
+                _wait(error, context["ti"], said)
             if "AirflowTaskTimeout" not in _names(error):  # deferred, or told to end
                 raise
             self.on_kill()  # type: ignore[attr-defined]
             return error, None
         return None, result
+
+    def _run(self, context: Any, resume: tuple[str, Any] | None) -> Any:
+        if resume is None:
+            return super().execute(context)  # type: ignore[misc]
+        return super().resume_execution(*resume, context)  # type: ignore[misc]
 
     def _leads_on(self, result: Any) -> bool | None:
         if "BranchMixIn" not in _names(self):
@@ -158,10 +190,22 @@ class _Judged:
         return any(c in leading or any(t.startswith(f"{c}.") for t in leading) for c in chosen)
 
 
+def _wait(deferral: Any, ti: CopyHandover, said: Sequence[dict[str, Any]]) -> None:
+    """A trigger is waited for until the lane's time is over, and no longer."""
+    ti.waits(said)
+    left = timedelta(seconds=max(1.0, float(ti.until or 0) - time.time()))
+    wanted = deferral.timeout
+    if wanted is not None and not isinstance(wanted, timedelta):
+        wanted = timedelta(seconds=wanted)
+    deferral.timeout = left if wanted is None else min(left, wanted)
+
+
 @cache
-def _judged_class(kind: type[BaseOperator]) -> type[BaseOperator]:
+def judged_class(kind: type[BaseOperator], judging: Judging) -> type[BaseOperator]:
+    """Operator class that judges a copy in the place of the team's own."""
     meta: Any = type(kind)
-    made: type[BaseOperator] = meta(f"Lane{kind.__name__}", (_Judged, kind), {"__module__": kind.__module__})
+    own = {"__module__": kind.__module__, "_pipechaos": judging}
+    made: type[BaseOperator] = meta(f"Lane{kind.__name__}", (_Judged, kind), own)
     return made
 
 
@@ -181,17 +225,22 @@ def clone_of(task: BaseOperator, *, task_id: str, group: TaskGroup, judging: Jud
     seconds
         A limit besides the task's own.
     """
-    clone = task.__class__.__new__(_judged_class(task.__class__))
+    if task.is_mapped:
+        mapped = mapped_clone_of(task, task_id=task_id, group=group, judging=judging, seconds=seconds)
+        quieten(mapped)
+        mapped.doc_md = _doc(task, judging)
+        return mapped
+    clone = task.__class__.__new__(judged_class(task.__class__, judging))
     for name, value in task.__dict__.items():
-        clone.__dict__[name] = _own(value)
-    own = {"_dag": None, "task_group": None, "upstream_task_ids": set(), "downstream_task_ids": set(),
-           "task_id": group.child_id(task_id), "_task_display_name": None, "_pipechaos": judging}  # fmt: skip
-    clone.__dict__.update(own)
+        clone.__dict__[name] = own(value)
+    anew = {"_dag": None, "task_group": None, "upstream_task_ids": set(), "downstream_task_ids": set(),
+            "task_id": group.child_id(task_id), "_task_display_name": None}  # fmt: skip
+    clone.__dict__.update(anew)
     clone.__dict__.pop("_log", None)
     quieten(clone)
     clone._pre_execute_hook = clone._post_execute_hook = None
     clone.do_xcom_push, clone.multiple_outputs = True, False
-    clone.doc_md = f"`{task.task_id}` on a shadow copy ({judging.label}). It ends in success whatever it finds."
+    clone.doc_md = _doc(task, judging)
     limit = timedelta(seconds=max(1.0, seconds))
     clone.execution_timeout = min(task.execution_timeout or limit, limit)
     group.add(clone)
@@ -200,12 +249,16 @@ def clone_of(task: BaseOperator, *, task_id: str, group: TaskGroup, judging: Jud
     return clone
 
 
-def _own(value: Any) -> Any:
+def _doc(task: BaseOperator, judging: Judging) -> str:
+    return f"`{task.task_id}` on a shadow copy ({judging.label}). It ends in success whatever it finds."
+
+
+def own(value: Any) -> Any:
     """Plain containers anew, what is in them as it is: operators keep results in the arguments they were given."""
     if type(value) is dict:
-        return {k: _own(v) for k, v in value.items()}
+        return {k: own(v) for k, v in value.items()}
     if type(value) in (list, tuple, set):
-        return type(value)(_own(v) for v in value)
+        return type(value)(own(v) for v in value)
     return value
 
 
@@ -225,5 +278,14 @@ def quieten(task: BaseOperator) -> None:
     task.outlets = []
     task.depends_on_past = task.wait_for_downstream = False
     # in the weight of the stage all that comes after it is summed up: the lane adds nothing
-    task.priority_weight, task.weight_rule = 0, "absolute"
+    task.priority_weight, task.weight_rule = 0, _absolute(task)
     task.__dict__["is_setup"] = task.__dict__["is_teardown"] = False
+
+
+def _absolute(task: BaseOperator) -> Any:
+    """Weight rule of that name, in the form the task keeps its own: one of Airflow 3.1 keeps an object."""
+    if task.is_mapped or isinstance(task.weight_rule, str):
+        return "absolute"
+    from airflow.task.priority_strategy import validate_and_load_priority_weight_strategy
+
+    return validate_and_load_priority_weight_strategy("absolute")

@@ -12,12 +12,24 @@ from typing import Any
 from pipechaos.airflow.tasks import ref_of
 from pipechaos.batch.io import iter_tables, read_batch, write_batch
 from pipechaos.batch.ref import BatchRef, Format
+from pipechaos.batch.sql_connect import Connections
 from pipechaos.errors import ConfigError, PipechaosError
 from pipechaos.inject.shadow import MARKER, check_shadow, corrupt, dataset_root
 from pipechaos.ledger.records import Status
 from pipechaos.plan.injection import Injection
 
-__all__ = ["Caps", "Declared", "OverCapError", "injection_of", "make_copies"]
+__all__ = [
+    "BASE",
+    "Caps",
+    "Copied",
+    "Declared",
+    "OverCapError",
+    "in_time",
+    "injection_of",
+    "make_copies",
+    "shaped",
+    "trial_of",
+]
 
 BASE = "base"
 
@@ -70,6 +82,9 @@ def make_copies(
     declared: Declared,
     clock: Callable[[], float],
     may_inject: Callable[[], None] = lambda: None,
+    table: Mapping[str, Any] | None = None,
+    connections: Connections | None = None,
+    slot: str = "",
 ) -> dict[str, Any]:
     """Write every copy into the shadow, or none.
 
@@ -89,12 +104,18 @@ def make_copies(
         Seconds since 1970.
     may_inject
         Called before each injection; raises when nothing may be injected any more.
+    table
+        Where the stage writes a table and returns no reference to it; see :func:`pipechaos.airflow.lane.chaos_lane`.
+    connections
+        URLs of databases by connection id.
+    slot
+        Run that copies of tables are for.
 
     Returns
     -------
     dict
         ``{"until", "base": what the control is given, "trials": {label: {"given", "fault", "columns", "injection",
-        "ledger", "status", "changed"}}}``.
+        "ledger", "status", "changed"}}}``; of tables also ``"tables"``, which says where they are.
 
     Raises
     ------
@@ -106,12 +127,26 @@ def make_copies(
     until = clock() + caps.seconds
     plan = {label: injection_of(asked) for label, asked in injections.items()}
     items = list(given) if isinstance(given, (list, tuple)) else [given]
-    if not items or items == [None]:
-        raise ConfigError("the stage returned no reference of a batch, so there is nothing to copy")
-    refs = [ref_of(item) for item in items]
+    refs = _named_or_returned(items, table)
+    if any(ref.sql is not None for ref in refs):
+        from pipechaos.airflow.lane_sql_copies import copy_tables
+
+        return copy_tables(
+            given,
+            refs,
+            plan,
+            named=table is not None,
+            shadow=shadow,
+            caps=caps,
+            declared=declared,
+            until=until,
+            clock=clock,
+            may_inject=may_inject,
+            connections=connections,
+            readers=(table or {}).get("readers", ()),
+            slot=slot,
+        )
     for ref in refs:
-        if ref.sql is not None:
-            raise ConfigError(f"batch {ref.name!r} is rows of a database: a lane hands files to validators, no tables")
         check_shadow(shadow, ref)
     _check_caps(refs, caps)
     made: dict[Path, None] = {}
@@ -122,15 +157,29 @@ def make_copies(
             may_inject()
             copies = [_corrupted(ref, injection, shadow, declared, made) for ref in refs]
             homes = homes or [c.home.parent for c in copies]
-            trials[label] = _trial(injection, copies, _shaped(given, items, [c.at for c in copies]))
-            _in_time(clock, until, caps)
+            trials[label] = trial_of(injection, copies, shaped(given, items, [c.at for c in copies]))
+            in_time(clock, until, caps)
         base = [_untouched(r, h / BASE, made, declared) for r, h in zip(refs, homes, strict=True)]
-        _in_time(clock, until, caps)
+        in_time(clock, until, caps)
     except BaseException:
         for home in made:
             shutil.rmtree(home, ignore_errors=True)
         raise
-    return {"until": until, BASE: _shaped(given, items, base), "trials": trials}
+    return {"until": until, BASE: shaped(given, items, base), "trials": trials}
+
+
+def _named_or_returned(items: Sequence[Any], table: Mapping[str, Any] | None) -> list[BatchRef]:
+    """The declared table, or what the stage returned references of."""
+    if table is not None:
+        from pipechaos.airflow.lane_sql_copies import table_ref
+
+        return [table_ref(table)]
+    if not items or items == [None]:
+        raise ConfigError(
+            "the stage returned no reference of a batch, so there is nothing to copy. Where it writes a table, name "
+            "it: table={'connection_id': ..., 'schema': ..., 'table': ...}"
+        )
+    return [ref_of(item) for item in items]
 
 
 def _check_caps(refs: Sequence[BatchRef], caps: Caps) -> None:
@@ -144,13 +193,16 @@ def _check_caps(refs: Sequence[BatchRef], caps: Caps) -> None:
                 raise OverCapError(f"the stage's output has more than {caps.rows} rows (max_rows)")
 
 
-def _in_time(clock: Callable[[], float], until: float, caps: Caps) -> None:
+def in_time(clock: Callable[[], float], until: float, caps: Caps) -> None:
+    """Raise when the time of the lane is over."""
     if clock() > until:
         raise OverCapError(f"copying took longer than {caps.seconds:g} seconds (max_seconds)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Copy:
+class Copied:
+    """One corrupted copy of one batch."""
+
     at: BatchRef
     home: Path
     ledger: str
@@ -159,7 +211,7 @@ class _Copy:
     injection: str
 
 
-def _corrupted(ref: BatchRef, injection: Injection, shadow: str, declared: Declared, made: dict[Path, None]) -> _Copy:
+def _corrupted(ref: BatchRef, injection: Injection, shadow: str, declared: Declared, made: dict[Path, None]) -> Copied:
     past = [
         read_batch(ref_of(h), key=declared.key, time=declared.time, target=declared.target) for h in declared.history
     ]
@@ -177,7 +229,7 @@ def _corrupted(ref: BatchRef, injection: Injection, shadow: str, declared: Decla
     home = Path(copy.ledger_dir).parent
     if home not in known:
         made[home] = None
-    return _Copy(
+    return Copied(
         at=_as_read(copy.ref, ref, home),
         home=home,
         ledger=copy.ledger_dir,
@@ -221,7 +273,8 @@ def _as_read(copy: BatchRef, source: BatchRef, home: Path) -> BatchRef:
     return replace(base, uri=str(at), files=(name,)) if source.files else replace(base, uri=str(file), files=())
 
 
-def _shaped(given: Any, items: Sequence[Any], refs: Sequence[BatchRef]) -> Any:
+def shaped(given: Any, items: Sequence[Any], refs: Sequence[BatchRef]) -> Any:
+    """References in the form the stage's output has."""
     shaped = [_like(item, ref) for item, ref in zip(items, refs, strict=True)]
     return shaped if isinstance(given, (list, tuple)) else shaped[0]
 
@@ -246,7 +299,7 @@ def _like(given: Any, ref: BatchRef) -> Any:
     return type(given)(f"file://{ref.uri}" if "://" in str(given) else ref.uri)
 
 
-def _trial(injection: Injection, copies: Sequence[_Copy], given: Any) -> dict[str, Any]:
+def trial_of(injection: Injection, copies: Sequence[Copied], given: Any) -> dict[str, Any]:
     """A list of batches is one trial: it is applied where any of its batches is."""
     order = (Status.FAILED, Status.APPLIED, Status.NO_EFFECT, Status.NOT_APPLICABLE)
     chosen = min(copies, key=lambda c: order.index(c.status))

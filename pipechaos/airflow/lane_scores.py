@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from pipechaos.airflow.lane_copies import BASE
 from pipechaos.airflow.outside_verdicts import LATE, OutsideVerdict, Told
+from pipechaos.errors import BatchError
 from pipechaos.faults import registry
 from pipechaos.faults.spec import Family
 from pipechaos.ledger.io import read_ledger
 from pipechaos.ledger.records import Status
 from pipechaos.score.outcome import Judgement, judge, judge_benign, judge_canary, judge_natural
 from pipechaos.score.truth import Truth
+from pipechaos.validate.verdict_io import read_verdict
+
+if TYPE_CHECKING:
+    from pipechaos.validate.verdict import Verdict
 
 __all__ = ["score_lane"]
 
@@ -49,13 +55,15 @@ def score_lane(
     """
     late = any((r or {}).get("how") == LATE for of in records.values() for r in of.values())
     why = LATE if late else reason
-    found = {v: {n: _told(r, why, late) for n, r in of.items()} for v, of in records.items()}
+    found: dict[str, dict[str, OutsideVerdict]] = {}
+    for validator, of in records.items():
+        found |= _by_part(validator, {n: _told(r, why, late) for n, r in of.items()})
     outcomes = [
-        _outcome(validator, label, asked, copies, found[validator], tuple(key))
-        for validator in records
+        _outcome(validator, label, asked, copies, of, tuple(key))
+        for validator, of in found.items()
         for label, asked in injections.items()
     ]
-    counts: dict[str, Counter[str]] = {v: Counter() for v in records}
+    counts: dict[str, Counter[str]] = {v: Counter() for v in found}
     for o in outcomes:
         counts[o["validator"]][o["outcome"]] += 1
     return {
@@ -72,10 +80,27 @@ def _told(record: Mapping[str, Any] | None, why: str, late: bool) -> OutsideVerd
     return OutsideVerdict.from_json(record)
 
 
+def _by_part(validator: str, told: dict[str, OutsideVerdict]) -> dict[str, dict[str, OutsideVerdict]]:
+    """A task of several validators is scored by each of them: ``validate.pandera``, ``validate.gx``."""
+    names = dict.fromkeys(n for one in told.values() for n in one.parts)
+    if not names:
+        return {validator: told}
+    # where the task told of no parts (its time limit, a crash), what it told holds for each of them
+    return {f"{validator}.{n}": {label: one.parts.get(n, one) for label, one in told.items()} for n in names}
+
+
+def _verdict(validator: str, said: OutsideVerdict) -> Verdict:
+    """Verdict with its rows where its file can still be read, else what was told of it."""
+    if said.kept and said.told is not Told.NOT_EXERCISED:
+        with suppress(BatchError):
+            return read_verdict(said.kept)
+    return said.verdict(validator)
+
+
 def _control(validator: str, base: OutsideVerdict) -> dict[str, Any]:
     """An untouched batch is a natural control: its rejection is a false alarm until somebody reviews it."""
     exercised = base.told is not Told.NOT_EXERCISED
-    outcome = judge_natural(base.verdict(validator)).outcome.value if exercised else Told.NOT_EXERCISED.value
+    outcome = judge_natural(_verdict(validator, base)).outcome.value if exercised else Told.NOT_EXERCISED.value
     return {"validator": validator, "outcome": outcome, "told": base.told.value, "how": base.how}
 
 
@@ -117,10 +142,11 @@ def _judged(
     validator: str, trial: Mapping[str, Any], base: OutsideVerdict, said: OutsideVerdict, key: tuple[str, ...]
 ) -> Judgement:
     fault, status = registry.get(trial["fault"]), Status(trial["status"])
-    before, after = base.verdict(validator), said.verdict(validator)
+    before, after = _verdict(validator, base), _verdict(validator, said)
     if fault.family is Family.BENIGN:
         return judge_benign(before, after, status)
     truth = Truth.of(read_ledger(trial["ledger"]), fault.phase, key)
     if fault.family is Family.CANARY:
         return judge_canary(after, truth, status)
-    return judge(ledger_status=status, base=before, verdict=after, truth=truth)
+    same = bool(after.ordered_digest) and after.ordered_digest == before.ordered_digest
+    return judge(ledger_status=status, base=before, verdict=after, truth=truth, same_frame=same)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from airflow.sdk import BaseOperator
-
-if TYPE_CHECKING:
-    from pipechaos.safety.switch import KillSwitch
 
 __all__ = ["LaneCopyOperator", "LaneScoreOperator"]
 
@@ -33,9 +31,17 @@ class LaneCopyOperator(BaseOperator):
     halt_file, halt_variable
         Kill switch, looked at before each injection: a file that is there, an Airflow Variable that is on. Doubt counts
         as on; the lane is skipped.
+    table
+        That the stage writes, where it returns no reference to it.
+
+    Attributes
+    ----------
+    more_sources
+        More sources of the kill switch, by name.
     """
 
-    template_fields: ClassVar[Sequence[str]] = ("batch", "injections", "shadow", "history")
+    more_sources: Mapping[str, Callable[[], object]] = MappingProxyType({})
+    template_fields: ClassVar[Sequence[str]] = ("batch", "injections", "shadow", "history", "table")
     ui_color = "#f6d5c8"
 
     def __init__(
@@ -53,24 +59,29 @@ class LaneCopyOperator(BaseOperator):
         max_seconds: float,
         halt_file: str | None = None,
         halt_variable: str | None = None,
+        table: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.batch, self.injections, self.shadow = batch, injections, shadow
         self.key, self.time, self.target, self.history = key, time, target, history
         self.max_rows, self.max_batches, self.max_seconds = max_rows, max_batches, max_seconds
-        self.halt_file, self.halt_variable = halt_file, halt_variable
+        self.halt_file, self.halt_variable, self.table = halt_file, halt_variable, table
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Copy."""
         from time import time as now
 
+        from pipechaos.airflow.connections import url_of
+        from pipechaos.airflow.halting import switch_of
         from pipechaos.airflow.lane_copies import Caps, Declared, OverCapError, make_copies
         from pipechaos.safety.switch import Halted
 
+        switch = switch_of(self.halt_file, self.halt_variable, more=self.more_sources, believed_seconds=0)
+        ti = context["ti"]
         try:
             return make_copies(
-                self.batch,
+                _listed(self.batch),
                 self.injections,
                 shadow=self.shadow,
                 caps=Caps(rows=self.max_rows, batches=self.max_batches, seconds=self.max_seconds),
@@ -78,27 +89,14 @@ class LaneCopyOperator(BaseOperator):
                     key=tuple(self.key), time=self.time, target=tuple(self.target), history=tuple(self.history)
                 ),
                 clock=now,
-                may_inject=self._switch().check,
+                may_inject=switch.check,
+                table=self.table,
+                connections=url_of,
+                slot=f"{ti.dag_id} {ti.run_id} {self.task_id}",
             )
         except (OverCapError, Halted) as stop:
-            context["ti"].xcom_push(key=_REASON, value=str(stop))
+            ti.xcom_push(key=_REASON, value=str(stop))
             raise _skip(str(stop)) from None
-
-    def _switch(self) -> KillSwitch:
-        from pathlib import Path
-
-        from airflow.sdk import Variable
-
-        from pipechaos.safety.switch import FileSource, KillSwitch
-
-        sources: dict[str, Callable[[], object]] = {}
-        if self.halt_file is not None:
-            file = Path(self.halt_file)
-            sources[f"file {file}"] = FileSource(path=file, within=file.parent)
-        if self.halt_variable is not None:
-            name = self.halt_variable
-            sources[f"variable {name}"] = lambda: Variable.get(name)
-        return KillSwitch(sources)
 
 
 class LaneScoreOperator(BaseOperator):
@@ -138,6 +136,7 @@ class LaneScoreOperator(BaseOperator):
     def execute(self, context: Any) -> dict[str, Any]:
         """Score."""
         from pipechaos.airflow.lane_scores import score_lane
+        from pipechaos.airflow.lane_sql import drop_tables
 
         reason = ""
         if self.copies is None:
@@ -145,7 +144,15 @@ class LaneScoreOperator(BaseOperator):
         found = score_lane(self.copies, self.records, self.injections, key=self.key, reason=reason)
         for line in found["outcomes"]:
             self.log.info("%(validator)s, %(fault)s on %(columns)s: %(outcome)s (%(how)s)", line)
+        for schema, why in drop_tables(self.copies, self.records).items():
+            self.log.warning("Copy %s stays until its time is over and a sweep finds it: %s", schema, why)
         return found
+
+
+def _listed(batch: Any) -> Any:
+    """Output of a mapped stage as a list: Airflow gives a sequence that fetches when it is asked."""
+    lazy = isinstance(batch, Sequence) and not isinstance(batch, (str, list, tuple))
+    return list(batch[:]) if lazy else batch
 
 
 def _skip(why: str) -> Any:

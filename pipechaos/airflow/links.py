@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 from airflow.sdk import BaseOperatorLink
 
-__all__ = ["ChaosReportLink"]
+from pipechaos.airflow.addresses import page_address, report_address
+
+__all__ = ["ChaosReportLink", "report_link"]
 
 
 @attrs.define
@@ -19,3 +22,17 @@ class ChaosReportLink(BaseOperatorLink):
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Address of the report."""
         return getattr(operator, "report_link", "") or ""
+
+
+def report_link(result: Mapping[str, Any], template: str | None = None) -> str:
+    """Where the button leads: to our plugin's page where a store keeps the run, to the file of the report otherwise.
+
+    Parameters
+    ----------
+    result
+        Of a campaign or a drill.
+    template
+        Web address with ``{run_id}`` and ``{experiment}`` in place of both.
+    """
+    page = page_address("/report?id={run_id}") if result["run_id"] else None
+    return report_address(result, template or page)

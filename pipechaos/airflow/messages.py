@@ -1,4 +1,4 @@
-"""What people are told about a campaign, as text: counts and names, never a data value; names are made safe to show."""
+"""What people are told about a campaign or a drill, as text: counts and names made safe to show, never a data value."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 from pipechaos.airflow.addresses import report_address
 from pipechaos.report.escape import clip, visible
 
-__all__ = ["html_message", "message_of", "slack_blocks", "subject_of"]
+__all__ = ["html_message", "message_of", "of_drill", "slack_blocks", "subject_of"]
 
 _SLACK_BLOCK = 2900  # Slack takes 3000 characters in a block
 _LONGEST = 200  # of a name or reason
 _GATES = 10
+_LINE = "\n"
 _WORDS = {
     "ok": "all gates pass",
     "gate_failed": "a gate failed",
@@ -54,6 +55,32 @@ def message_of(result: Mapping[str, Any] | None, where: Mapping[str, str], *, re
         address = report_address(result, report_url)
         lines += [f"report: {visible(address)}"] if address else []
     return "\n".join(lines)
+
+
+def of_drill(message: str, drill: Mapping[str, Any] | None = None, *, report_url: str | None = None) -> tuple[str, str]:
+    r"""Subject and text of what a drill says.
+
+    A drill escapes names for whoever shows its message anywhere; here each channel does that by itself.
+
+    Parameters
+    ----------
+    message
+        From the drill.
+    drill
+        Its ``run_id`` and ``experiment``, for the address.
+    report_url
+        As :func:`pipechaos.airflow.addresses.report_address` takes it.
+
+    Examples
+    --------
+    >>> of_drill("drill of a&amp;b: 1 new survivor\nrun r, exit code 0")
+    ('pipechaos: drill of a&b: 1 new survivor', 'drill of a&b: 1 new survivor\nrun r, exit code 0')
+    """
+    text = html.unescape(message)
+    subject = f"pipechaos: {clip(text.partition(_LINE)[0], _LONGEST)}"
+    if drill and report_url:
+        text += f"{_LINE}report: {visible(report_address(drill, report_url))}"
+    return subject, text
 
 
 def html_message(text: str) -> str:

@@ -1,18 +1,28 @@
-"""Tell people how a campaign went: in the log, by e-mail, in Slack."""
+"""Tell people how a campaign or a drill went: in the log, by e-mail, in Slack."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from copy import copy
 from typing import Any
 
 from airflow.sdk import BaseNotifier
 
-__all__ = ["PipechaosNotifier"]
+__all__ = ["PipechaosNotifier", "tell_all"]
+
+
+def tell_all(senders: Iterable[Callable[..., object]], *what: object) -> None:
+    """Let each say it: one that fails keeps no other from being tried, and its error is raised at the end."""
+    with ExitStack() as stack:
+        for send in reversed([*senders]):  # the stack goes from its end
+            stack.callback(send, *what)
 
 
 class PipechaosNotifier(BaseNotifier):
-    """Callback for tasks and DAGs: says what a campaign found, through Airflow's own connections.
+    """Says what a campaign or a drill found, through Airflow's own connections.
+
+    A callback of tasks and DAGs, and a channel of a :class:`pipechaos.airflow.drill.DrillOperator` (``notify``).
 
     The message always goes to the log; to e-mail and Slack where they are asked for and their provider is installed.
 
@@ -29,7 +39,7 @@ class PipechaosNotifier(BaseNotifier):
     report_url
         Web address of the report, with ``{run_id}`` and ``{experiment}``; the file otherwise.
     also_ok
-        Whether a campaign whose gates all pass is told too.
+        Whether a campaign whose gates all pass, and as a callback a drill that found nothing new, is told too.
     context
         Airflow gives it.
     """
@@ -53,17 +63,37 @@ class PipechaosNotifier(BaseNotifier):
 
     def notify(self, context: Any) -> None:
         """Tell it: a channel that fails keeps no other from being tried, and its error is raised at the end."""
-        from pipechaos.airflow.messages import message_of, subject_of
+        from pipechaos.airflow.messages import message_of, of_drill, subject_of
 
-        result = self._result(context)
-        if result is not None and result["verdict"] == "ok" and not self.also_ok:
+        result, where = self._result(context), _where(context)
+        if result is not None and not (self.also_ok or _alarming(result)):
             return
-        where = _where(context)
-        text = message_of(result, where, report_url=self.report_url)
+        if result is not None and "message" in result:  # a drill writes its own
+            self._send(*of_drill(result["message"], result, report_url=self.report_url))
+        else:
+            self._send(subject_of(result, where), message_of(result, where, report_url=self.report_url))
+
+    def tell(self, context: Any, message: str, drill: Mapping[str, Any]) -> None:
+        """Tell what a drill says, while its task still runs.
+
+        Parameters
+        ----------
+        context
+            Of the task; templates are filled in from it.
+        message
+            From the drill.
+        drill
+            Its ``run_id`` and ``experiment``.
+        """
+        from pipechaos.airflow.messages import of_drill
+
+        mine = copy(self)  # rendering is for good, and the next run of the task has another context
+        mine.render_template_fields(context)
+        mine._send(*of_drill(message, drill, report_url=mine.report_url))
+
+    def _send(self, subject: str, text: str) -> None:
         self.log.warning("%s", text)
-        with ExitStack() as stack:
-            for send in reversed([*self._channels()]):  # the stack goes from its end
-                stack.callback(send, subject_of(result, where), text)
+        tell_all(self._channels(), subject, text)
 
     def _channels(self) -> Iterator[Callable[[str, str], None]]:
         if self.to:
@@ -79,7 +109,8 @@ class PipechaosNotifier(BaseNotifier):
             return None
         own = {"map_indexes": instance.map_index} if task_id == instance.task_id else {}
         found = instance.xcom_pull(task_ids=task_id, **own)
-        return found if isinstance(found, Mapping) and {"verdict", "experiment"} <= found.keys() else None
+        ours = isinstance(found, Mapping) and "experiment" in found and ("verdict" in found or "message" in found)
+        return found if ours else None
 
     def _mail(self, subject: str, text: str) -> None:
         from pipechaos.airflow.messages import html_message
@@ -101,10 +132,15 @@ class PipechaosNotifier(BaseNotifier):
             self._not_installed("Slack", "apache-airflow-providers-slack")
             return
         hook = SlackWebhookHook(slack_webhook_conn_id=self.slack_conn_id)
-        hook.send(text="pipechaos: a campaign has a result", blocks=slack_blocks(text))
+        hook.send(text="pipechaos has a result", blocks=slack_blocks(text))
 
     def _not_installed(self, channel: str, package: str) -> None:
         self.log.warning("nothing is sent by %s: pip install %s; the message is in this log", channel, package)
+
+
+def _alarming(result: Mapping[str, Any]) -> bool:
+    """Whether somebody is to be told: of a campaign its verdict says so, a drill says it itself."""
+    return bool(result["alarming"]) if "alarming" in result else result["verdict"] != "ok"
 
 
 def _where(context: Any) -> dict[str, str]:

@@ -12,28 +12,21 @@ from typing import Any, ClassVar
 from airflow.sdk import BaseOperator
 
 from pipechaos.airflow.campaign_operators import CampaignGateOperator, CampaignOperator
+from pipechaos.airflow.corrupting import CorruptingOperator
 from pipechaos.airflow.failures import AirflowException, AirflowFailException
 
 __all__ = ["CampaignGateOperator", "CampaignOperator", "ChaosOperator", "ScoreOperator", "ValidateBatchOperator"]
 
 
-class ChaosOperator(BaseOperator):
+class ChaosOperator(CorruptingOperator):
     """Write a corrupted copy of a batch, and the ledger of what changed, into the shadow.
 
     Parameters
     ----------
     batch
         Reference of the untouched batch: a ``BatchRef`` as JSON, a path or a URL.
-    fault
-        Code in the catalogue.
-    shadow
-        Folder outside the data set.
-    columns, severity, fraction, placement, fault_params, seed, repeat
-        The injection; see :meth:`pipechaos.plan.injection.Injection.of`.
-    key, time, target
-        As declared for the batch.
-    history
-        References of clean batches that scales come from and stale rows are taken from.
+    fault, shadow, columns, severity, fraction, placement, fault_params, seed, repeat, key, time, target, history
+        What is done to it, and where; see :class:`pipechaos.airflow.corrupting.CorruptingOperator`.
 
     Returns
     -------
@@ -42,56 +35,15 @@ class ChaosOperator(BaseOperator):
         "changed"}``.
     """
 
-    template_fields: ClassVar[Sequence[str]] = (
-        "batch", "fault", "columns", "shadow", "severity", "fraction", "placement", "fault_params", "history",
-    )  # fmt: skip
-    ui_color = "#f6d5c8"
+    template_fields: ClassVar[Sequence[str]] = ("batch", *CorruptingOperator.corrupting_fields)
 
-    def __init__(
-        self,
-        *,
-        batch: Any,
-        fault: str,
-        shadow: str,
-        columns: str | Sequence[str] = (),
-        severity: int | None = None,
-        fraction: float | None = None,
-        placement: Mapping[str, Any] | str | None = None,
-        fault_params: Mapping[str, Any] | None = None,
-        seed: int = 0,
-        repeat: int = 0,
-        key: Sequence[str] = (),
-        time: str | None = None,
-        target: Sequence[str] = (),
-        history: Sequence[Any] = (),
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, batch: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.batch, self.fault, self.shadow, self.columns = batch, fault, shadow, columns
-        self.severity, self.fraction, self.placement, self.fault_params = severity, fraction, placement, fault_params
-        self.seed, self.repeat = seed, repeat
-        self.key, self.time, self.target, self.history = key, time, target, history
+        self.batch = batch
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Corrupt a copy."""
-        from pipechaos.airflow.tasks import corrupt_batch
-
-        return corrupt_batch(
-            self.batch,
-            fault=self.fault,
-            columns=self.columns,
-            severity=self.severity,
-            fraction=self.fraction,
-            placement=self.placement,
-            params=self.fault_params,
-            seed=self.seed,
-            repeat=self.repeat,
-            shadow=self.shadow,
-            key=self.key,
-            time=self.time,
-            target=self.target,
-            history=self.history,
-        )
+        return self.corrupted(self.batch)
 
 
 class ValidateBatchOperator(BaseOperator):
@@ -142,8 +94,10 @@ class ValidateBatchOperator(BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Judge, and fail the task when it is a gate and something did not accept."""
+        from pipechaos.airflow.connections import url_of
         from pipechaos.airflow.tasks import refusal, validate_batch
 
+        ti = context.get("ti")
         found = validate_batch(
             self.batch,
             validators=self.validators,
@@ -151,9 +105,13 @@ class ValidateBatchOperator(BaseOperator):
             results=self.results,
             limit_seconds=self.limit_seconds,
             loader=self.loader,
+            kept_as=getattr(ti, "pipechaos_copy", "base"),
+            connections=url_of,
         )
         rejected, message = refusal(found)
         if self.gate and message:
+            if ti is not None:  # a task that fails returns nothing
+                ti.xcom_push(key="return_value", value=found)
             raise AirflowFailException(message) if rejected else AirflowException(message)
         return found
 

@@ -6,18 +6,30 @@ judged it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from pipechaos.airflow.gx_results import failures
 from pipechaos.errors import CannotRunError
 from pipechaos.validate.verdict import Finding, FindingKind, Subject, Verdict, VerdictStatus
 
-__all__ = ["LATE", "Ending", "OutsideVerdict", "Said", "Told", "judge_ending"]
+__all__ = [
+    "LATE",
+    "NO_COPIES",
+    "Ending",
+    "OutsideVerdict",
+    "Said",
+    "Told",
+    "judge_ending",
+    "not_exercised",
+    "together",
+]
 
 LATE = "the lane's time was over (max_seconds)"
-_TIMEOUTS = ("AirflowTaskTimeout",)
+NO_COPIES = "no copies were made"
+_TIMEOUTS = ("AirflowTaskTimeout", "TaskDeferralTimeout")
 _SKIPS = ("AirflowSkipException",)
 _REFUSALS = ("AirflowFailException", "AssertionError")
 _PANDERA = ("SchemaError", "SchemaErrors")
@@ -88,16 +100,23 @@ class OutsideVerdict:
         data.
     said
         Checks that failed.
+    parts
+        By name what each of several validators in the task said; empty where the task is one validator.
+    kept
+        File that holds the whole verdict, where there is one.
     """
 
     told: Told
     how: str
     said: tuple[Said, ...] = ()
+    parts: Mapping[str, OutsideVerdict] = field(default_factory=dict)
+    kept: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for XCom."""
         said = [{"check": s.check, "columns": list(s.columns), "subject": s.subject.value} for s in self.said]
-        return {"told": self.told.value, "how": self.how, "said": said}
+        more = {"kept": self.kept, "parts": {n: p.to_json() for n, p in self.parts.items()}}
+        return {"told": self.told.value, "how": self.how, "said": said, **{k: v for k, v in more.items() if v}}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> OutsideVerdict:
@@ -105,7 +124,8 @@ class OutsideVerdict:
         said = tuple(
             Said(check=s["check"], columns=tuple(s["columns"]), subject=Subject(s["subject"])) for s in data["said"]
         )
-        return cls(told=Told(data["told"]), how=data["how"], said=said)
+        parts = {n: cls.from_json(p) for n, p in data.get("parts", {}).items()}
+        return cls(told=Told(data["told"]), how=data["how"], said=said, parts=parts, kept=data.get("kept", ""))
 
     def verdict(self, validator: str) -> Verdict:
         """As scoring knows it: one declared check, that of the task as a whole.
@@ -162,7 +182,7 @@ def judge_ending(ending: Ending, rejects: Sequence[str] = ()) -> OutsideVerdict:
         return OutsideVerdict(told=Told.REJECTED, how=raised[0])
     adapters: tuple[Callable[[], OutsideVerdict | None], ...] = (
         lambda: _of_checks(ending),
-        lambda: _of_result(ending.result) if error is None else _of_pushed(ending.pushed),
+        lambda: _of_result(ending.result) if error is None else _of_pushed(ending.pushed, error),
         lambda: _of_error(error, rejects) if error is not None else _of_choice(ending),
     )
     return next(v for a in adapters if (v := a()) is not None)
@@ -188,7 +208,7 @@ def _sql_said(check: Any) -> Said:
     return Said(check=str(check.name), columns=(str(column),) if column else (), subject=subject)
 
 
-def _of_result(result: Any) -> OutsideVerdict | None:
+def _of_result(result: Any, error: BaseException | None = None) -> OutsideVerdict | None:
     """Results that say so themselves: ours, and those with ``"success"`` as Great Expectations has it."""
     if not isinstance(result, Mapping):
         return None
@@ -199,29 +219,17 @@ def _of_result(result: Any) -> OutsideVerdict | None:
         return None
     if success:
         return OutsideVerdict(told=Told.ACCEPTED, how="result")
-    expectations = list(_expectations(result))
-    failed = [e for e in expectations if e.get("success") is False]
-    if failed and all(_raised(e) for e in failed):  # nothing was found wrong: every check that failed had crashed
+    failed = failures(result, error)
+    if failed and all(raised for _, raised in failed):  # nothing was found wrong: every check that failed had crashed
         return OutsideVerdict(told=Told.ERRORED, how="result")
-    said = tuple(_gx_said(e) for e in failed if not _raised(e))
+    said = tuple(_gx_said(e) for e, raised in failed if not raised)
     return OutsideVerdict(told=Told.REJECTED, how="result", said=said[:_SAID_AT_MOST])
 
 
-def _of_pushed(pushed: Any) -> OutsideVerdict | None:
+def _of_pushed(pushed: Any, error: BaseException) -> OutsideVerdict | None:
     """A result pushed before something was raised: one that says all is well is none, since then it crashed."""
-    found = _of_result(pushed)
+    found = _of_result(pushed, error)
     return None if found is None or found.told is Told.ACCEPTED else found
-
-
-def _expectations(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for part in (result, *(result.get("validation_results") or ())):
-        yield from part.get("expectations") or ()
-
-
-def _raised(expectation: Mapping[str, Any]) -> bool:
-    info = expectation.get("exception_info")
-    parts = [info, *info.values()] if isinstance(info, Mapping) else []
-    return any(isinstance(p, Mapping) and p.get("raised_exception") is True for p in parts)
 
 
 def _gx_said(expectation: Mapping[str, Any]) -> Said:
@@ -242,13 +250,45 @@ def _gx_said(expectation: Mapping[str, Any]) -> Said:
 
 
 def _of_ours(verdicts: Mapping[str, Any]) -> OutsideVerdict:
-    """Of several validators in one task the task rejects when any does, and errs when none does and one errs."""
-    statuses = {str(v["status"]) for v in verdicts.values()}
-    said = tuple(Said(check=str(f)) for v in verdicts.values() for f in v.get("failed", ()))
-    for status in (Told.REJECTED, Told.ERRORED, Told.TIMED_OUT):
-        if status.value in statuses:
-            return OutsideVerdict(told=status, how="result", said=said[:_SAID_AT_MOST])
-    return OutsideVerdict(told=Told.ACCEPTED, how="result")
+    """Of several validators in one task each is told, and the task as a whole."""
+    parts = {str(n): _of_our_one(v) for n, v in verdicts.items()}
+    whole = together(list(parts.values()))
+    return OutsideVerdict(told=whole.told, how="result", said=whole.said, parts=parts)
+
+
+def _of_our_one(verdict: Mapping[str, Any]) -> OutsideVerdict:
+    said = tuple(Said(check=str(f)) for f in verdict.get("failed", ()))
+    kept = str(verdict.get("verdict", ""))
+    return OutsideVerdict(told=Told(verdict["status"]), how="result", said=said[:_SAID_AT_MOST], kept=kept)
+
+
+def together(said: Sequence[OutsideVerdict]) -> OutsideVerdict:
+    """Several verdicts on one trial as one: it is rejected when any rejects, and an error when none does and one errs.
+
+    One that did not judge has no say, unless the time was over: then nobody has.
+
+    Examples
+    --------
+    >>> one, other = (OutsideVerdict(told=t, how="x") for t in (Told.ACCEPTED, Told.REJECTED))
+    >>> together([one, other]).told, together([]).told
+    (<Told.REJECTED: 'rejected'>, <Told.NOT_EXERCISED: 'not_exercised'>)
+    """
+    late = [v for v in said if v.how == LATE]
+    if late or len(said) == 1:
+        return (late or said)[0]
+    for told in (Told.REJECTED, Told.ERRORED, Told.TIMED_OUT, Told.ACCEPTED, Told.NOT_EXERCISED):
+        found = [v for v in said if v.told is told]
+        if found:
+            checks = tuple(dict.fromkeys(s for v in found for s in v.said))[:_SAID_AT_MOST]
+            names = dict.fromkeys(n for v in said for n in v.parts)
+            parts = {n: together([v.parts.get(n, v) for v in said]) for n in names}
+            return OutsideVerdict(told=told, how=found[0].how, said=checks, parts=parts)
+    return not_exercised("there was nothing to judge")
+
+
+def not_exercised(how: str) -> OutsideVerdict:
+    """The task did not judge a copy, and why."""
+    return OutsideVerdict(told=Told.NOT_EXERCISED, how=how)
 
 
 def _of_error(error: BaseException, rejects: Sequence[str]) -> OutsideVerdict:

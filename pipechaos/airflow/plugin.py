@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
-from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
-__all__ = ["PipechaosPlugin"]
+from pipechaos.airflow.addresses import PAGES, page_address
 
-_PREFIX = "/pipechaos"
+__all__ = ["PipechaosPlugin"]
 
 
 async def _pages(
@@ -28,27 +26,22 @@ async def _pages(
     await app(scope, receive, send)
 
 
-def _address(page: str) -> str:
-    """Address of a page in the browser, also where Airflow is served below a path."""
-    return f"{urlsplit(str(conf.get('api', 'base_url', fallback=''))).path.rstrip('/')}{_PREFIX}{page}"
-
-
 class PipechaosPlugin(AirflowPlugin):
     """Runs of the store in the menu under Browse, and a tab with its runs on each DAG run."""
 
     name = "pipechaos"
-    fastapi_apps: ClassVar[list[dict[str, Any]]] = [{"app": _pages, "url_prefix": _PREFIX, "name": "pipechaos"}]
+    fastapi_apps: ClassVar[list[dict[str, Any]]] = [{"app": _pages, "url_prefix": PAGES, "name": "pipechaos"}]
     external_views: ClassVar[list[dict[str, Any]]] = [
         {
             "name": "Chaos runs",
-            "href": _address("/runs"),
+            "href": page_address("/runs"),
             "destination": "nav",
             "category": "browse",
             "url_route": "pipechaos-runs",
         },
         {
             "name": "Chaos",
-            "href": _address("/dag-run?dag_id={DAG_ID}&run_id={RUN_ID}"),
+            "href": page_address("/dag-run?dag_id={DAG_ID}&run_id={RUN_ID}"),
             "destination": "dag_run",
             "url_route": "pipechaos-run",
         },

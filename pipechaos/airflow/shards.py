@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from pipechaos.airflow.campaign_operators import CampaignOperator, CampaignTask
 from pipechaos.airflow.failures import AirflowSkipException
+from pipechaos.airflow.stores import check_store, needed_store
 from pipechaos.errors import ConfigError
 
 __all__ = ["CampaignShardOperator", "sharded_campaign"]
@@ -24,7 +25,7 @@ class CampaignShardOperator(CampaignTask):
 
     Parameters
     ----------
-    experiment, store, root, gates, jobs, values
+    experiment, store, store_conn_id, root, gates, jobs, values
         As :class:`CampaignOperator` takes them, and the same as there: else its run is another one.
     scores
         Task that scores.
@@ -35,7 +36,7 @@ class CampaignShardOperator(CampaignTask):
     """
 
     template_fields: ClassVar[Sequence[str]] = (
-        "experiment", "store", "root", "gates", "jobs", "part", "of", "halt_file", "halt_variable",
+        "experiment", "store", "store_conn_id", "root", "gates", "jobs", "part", "of", "halt_file", "halt_variable",
     )  # fmt: skip
     ui_color = "#e9dcf2"
 
@@ -43,9 +44,10 @@ class CampaignShardOperator(CampaignTask):
         self,
         *,
         experiment: Any,
-        store: str,
         scores: str,
         of: int,
+        store: str | None = None,
+        store_conn_id: str | None = None,
         part: int | None = None,
         root: str | None = None,
         gates: Sequence[Any] | None = None,
@@ -56,7 +58,8 @@ class CampaignShardOperator(CampaignTask):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.experiment, self.store, self.root, self.gates = experiment, store, root, gates
+        self.experiment, self.root, self.gates = experiment, root, gates
+        self.store, self.store_conn_id = store, store_conn_id
         self.scores, self.part, self.of, self.jobs, self.values = scores, part, of, jobs, values
         self.halt_file, self.halt_variable = halt_file, halt_variable
 
@@ -71,7 +74,7 @@ class CampaignShardOperator(CampaignTask):
                 self.experiment,
                 share=Share(part=None if self.part is None else int(self.part), of=int(self.of)),
                 task=replace(TaskKey.of(context["ti"]), task_id=self.scores, map_index=-1),
-                store=self.store,
+                store=needed_store(self.store, self.store_conn_id),
                 root=self.root,
                 gates=self.gates,
                 jobs=int(self.jobs),
@@ -84,7 +87,9 @@ class CampaignShardOperator(CampaignTask):
         return found
 
 
-def sharded_campaign(*, task_id: str, shards: int, store: str, **arguments: Any) -> CampaignOperator:
+def sharded_campaign(
+    *, task_id: str, shards: int, store: str | None = None, store_conn_id: str | None = None, **arguments: Any
+) -> CampaignOperator:
     """Controls, then parts of the faults as mapped tasks, then the score: the same as of one task.
 
     They meet in the store, under one run: the last task finds everything done, does what is missing, and scores.
@@ -95,8 +100,8 @@ def sharded_campaign(*, task_id: str, shards: int, store: str, **arguments: Any)
         Of the task that scores; the others are called ``<task_id>_controls`` and ``<task_id>_faults``.
     shards
         How many parts.
-    store
-        Reachable from every worker: PostgreSQL, or a file where all run on one machine.
+    store, store_conn_id
+        One of them, reachable from every worker: PostgreSQL, or a file where all run on one machine.
     **arguments
         Of :class:`CampaignOperator`. Those of every operator (retries, pool, queue, ...) go to all, callbacks and
         outlets to the last one alone.
@@ -109,13 +114,15 @@ def sharded_campaign(*, task_id: str, shards: int, store: str, **arguments: Any)
     Raises
     ------
     ConfigError
-        Fewer than one shard.
+        Fewer than one shard, or no store.
     """
     if shards < 1:
         raise ConfigError(f"{shards} shards: give at least one")
-    scores = CampaignOperator(task_id=task_id, store=store, **arguments)
+    check_store(store, store_conn_id, needed=True)
+    arguments |= {"store": store, "store_conn_id": store_conn_id}
+    scores = CampaignOperator(task_id=task_id, **arguments)
     shared = {name: value for name, value in arguments.items() if name not in _SCORES}
-    same = {"scores": scores.task_id, "of": shards, "store": store, **shared}
+    same = {"scores": scores.task_id, "of": shards, **shared}
     controls = CampaignShardOperator(task_id=f"{task_id}_controls", **same)
     faults = CampaignShardOperator.partial(task_id=f"{task_id}_faults", **same).expand(part=list(range(shards)))
     controls >> faults >> scores

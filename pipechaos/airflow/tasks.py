@@ -6,6 +6,7 @@ import atexit
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -17,6 +18,8 @@ from pipechaos.errors import BatchError, ConfigError
 from pipechaos.faults import registry
 from pipechaos.faults.spec import Family
 from pipechaos.inject.shadow import check_shadow, corrupt
+from pipechaos.inject.sql_shadow import corrupt_table
+from pipechaos.inject.sql_upkeep import sweep_schemas
 from pipechaos.ledger.io import read_ledger
 from pipechaos.plan.injection import Injection
 from pipechaos.score.outcome import Judgement, judge, judge_benign, judge_canary
@@ -26,11 +29,15 @@ from pipechaos.validate.verdict_io import read_verdict, write_verdict
 from pipechaos.validate.worker import ValidatorSpec, Worker, WorkerSpec
 
 if TYPE_CHECKING:
+    from pipechaos.batch.sql_connect import Connections
+    from pipechaos.inject.shadow import ShadowCopy
+    from pipechaos.inject.sql_shadow import SqlCopy
     from pipechaos.ledger.records import Ledger
     from pipechaos.validate.verdict import Verdict
 
 __all__ = ["corrupt_batch", "ref_of", "refusal", "score_verdicts", "validate_batch"]
 
+_TTL = timedelta(days=1)
 _workers: dict[tuple[int, WorkerSpec, float], Worker] = {}
 
 
@@ -68,8 +75,13 @@ def corrupt_batch(
     time: str | None = None,
     target: Sequence[str] = (),
     history: Sequence[Any] = (),
+    connections: Connections | None = None,
 ) -> dict[str, Any]:
-    """Corrupt a copy in the shadow; see :class:`pipechaos.airflow.operators.ChaosOperator`."""
+    """Corrupt a copy in the shadow; see :class:`pipechaos.airflow.operators.ChaosOperator`.
+
+    A table is copied into a shadow schema of its database for a day, and its ledger into the shadow; ``connections``
+    are URLs of databases by connection id.
+    """
     injection = Injection.of(
         fault,
         columns,
@@ -81,8 +93,16 @@ def corrupt_batch(
         repeat=repeat,
     )
     ref = ref_of(batch)
-    past = [read_batch(ref_of(h), key=tuple(key), time=time, target=tuple(target)) for h in history]
-    copy = corrupt(ref, [injection], shadow, key=key, time=time, target=target, history=past, earlier=past)
+    roles: dict[str, Any] = {"key": tuple(key), "time": time, "target": tuple(target)}
+    past = [read_batch(ref_of(h), connections=connections, **roles) for h in history]
+    roles |= {"history": past, "earlier": past}
+    copy: ShadowCopy | SqlCopy
+    if ref.sql is None:
+        copy = corrupt(ref, [injection], shadow, **roles)
+    else:
+        now = datetime.now(UTC)
+        sweep_schemas(ref, now=now, connections=connections)
+        copy = corrupt_table(ref, [injection], ledgers=shadow, now=now, ttl=_TTL, connections=connections, **roles)
     return {
         "batch": copy.ref.to_json(),
         "source": ref.to_json(),
@@ -103,22 +123,27 @@ def validate_batch(
     results: str,
     limit_seconds: float = 60,
     loader: str | None = None,
+    kept_as: str = "base",
+    connections: Connections | None = None,
 ) -> dict[str, Any]:
-    """Let validators judge a batch in a process of their own and keep their verdicts as files."""
+    """Let validators judge a batch in a process of their own and keep their verdicts as files.
+
+    ``kept_as`` names their folder where the batch itself does not say which copy it is.
+    """
     if not validators:
         raise ConfigError("no validator is named: give validators={'name': 'pandera:module:attr'}")
     ref = ref_of(batch)
     known = batch if isinstance(batch, Mapping) and "ledger" in batch else {}
     for data in (ref, ref_of(known.get("source", ref))):
         check_shadow(results, data)  # verdict files are no features either
-    payload = ipc_bytes(read_batch(ref, expected_digest=ref.digest or None).table)
+    payload = ipc_bytes(read_batch(ref, expected_digest=ref.digest or None, connections=connections).table)
     spec = WorkerSpec(
         validators=tuple(ValidatorSpec(name=n, spec=s) for n, s in validators.items()),
         roots=tuple(str(Path(r).resolve()) for r in roots),
         loader=loader,
     )
     worker = _worker(spec, limit_seconds)
-    home = Path(results) / _file_name(ref.name) / str(known.get("injection", "base"))
+    home = Path(results) / _file_name(ref.name) / str(known.get("injection", kept_as))
     found = {}
     for name in validators:
         verdict = worker.validate(name, payload)

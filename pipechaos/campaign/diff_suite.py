@@ -239,12 +239,13 @@ def diff_suite(
     common = experiment.model_copy(update={"budget": budget, "gates": []})
     known = [_described(common, root, version, side) for side, version in (("old", base), ("new", head))]
     one = _with_version(common, base.name, base.spec, base.roots, base.imports)
-    aim = aimed(one, Batches(one, root), [c for a, b in (known, known[::-1]) for c in _only(a, b)])
+    batches = Batches(one, root)  # the same for both versions: they differ in the validator alone
+    aim = aimed(one, batches, [c for a, b in (known, known[::-1]) for c in _only(a, b)])
     if aim is not None:
         at = aim.experiment
         common = common.model_copy(update={"faults": at.faults, "preset": at.preset, "pairs": at.pairs})
-    first = _run(common, root, base, "old", jobs, progress, halt)
-    second = _run(common, root, head, "new", jobs, progress, halt)
+    first = _run(common, root, base, "old", jobs, progress, halt, batches)
+    second = _run(common, root, head, "new", jobs, progress, halt, batches)
     return SuiteDiff(
         experiment=common,
         base=_loaded(base, first),
@@ -264,6 +265,7 @@ def _run(
     jobs: int,
     progress: Callable[[Progress], None],
     halt: Callable[[], None],
+    batches: Batches,
 ) -> CampaignResult:
     with importing(version), _naming(version, side):
         result = run_campaign(
@@ -272,6 +274,7 @@ def _run(
             jobs=jobs,
             progress=lambda p: progress(_of_both(p, side)),
             halt=halt,
+            batches=batches,
         )
     if result.halted:
         raise CannotRunError(result.stopped)

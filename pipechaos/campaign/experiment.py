@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -282,6 +282,12 @@ def parse_experiment(data: Mapping[str, Any], where: str = "experiment") -> Expe
     ExperimentError
         Each problem on its own line, unknown keys with a suggestion.
     """
+    broken = [
+        f"{at or 'file'}: {clip!a} holds half of a surrogate pair, which is no character: write the character itself"
+        for at, clip in _half_characters(data, "", set())
+    ]
+    if broken:  # first of all: nothing that holds one can be named, hashed or printed
+        raise ExperimentError(f"{where}:\n" + "\n".join(f"  {line}" for line in broken))
     try:
         return Experiment.model_validate(data)
     except ValidationError as exc:
@@ -324,6 +330,19 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
 def json_schema() -> dict[str, Any]:
     """JSON Schema of the experiment file."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Experiment.model_json_schema()}
+
+
+def _half_characters(value: object, at: str, seen: set[int]) -> Iterator[tuple[str, str]]:
+    """Place and beginning of every key and text with half of a surrogate pair, which YAML can write as an escape."""
+    if isinstance(value, str):
+        if any("\ud800" <= c <= "\udfff" for c in value):
+            yield at, value[:_LONGEST]
+    elif isinstance(value, (Mapping, list)) and id(value) not in seen:  # an alias of YAML can make a ring
+        seen.add(id(value))
+        for key, part in value.items() if isinstance(value, Mapping) else enumerate(value):
+            place = f"{at}.{key}".lstrip(".").encode(errors="backslashreplace").decode()
+            yield from _half_characters(key, at, seen)
+            yield from _half_characters(part, place, seen)
 
 
 def _explain(error: Any, data: Mapping[str, Any]) -> str:

@@ -136,6 +136,7 @@ def run_campaign(
     recorder: Recorder | None = None,
     halt: Callable[[], None] = lambda: None,
     share: Share | None = None,
+    batches: Batches | None = None,
 ) -> CampaignResult:
     """Run an experiment, or what is left of a run that was killed or stopped.
 
@@ -160,6 +161,8 @@ def run_campaign(
         judged stays, ``stopped`` says why, and the run may go on later.
     share
         Only this part of it: the result holds no other trials. A run of the whole with the same recorder finds it done.
+    batches
+        Those of this experiment, where the caller has them already: what they read is not read again.
 
     Raises
     ------
@@ -170,7 +173,7 @@ def run_campaign(
         suites or versions that differ from those of the run that is to go on.
     """
     halt()
-    batches = Batches(experiment, root)
+    batches = batches or Batches(experiment, root)
     plan = plan_campaign(experiment, batches)
     kept = recorder or Unrecorded()
     started = clock()
@@ -337,7 +340,7 @@ class _Run:
         if self._held(task):
             return None
         base = self.batches.load(task.base)
-        source = self._digest(task.base)
+        source = ordered_digest(base.table)
         if task.injection is None:
             return Observed(task=task, source_digest=source, after_digest=source, verdicts=self._judge(worker, base))
         began = time.thread_time()
@@ -359,9 +362,6 @@ class _Run:
             verdicts=verdicts,
             groups=_groups(injected.batch, verdicts),
         )
-
-    def _digest(self, name: str) -> str:
-        return ordered_digest(self.batches.load(name).table)
 
     def _judge(self, worker: Worker, batch: Batch) -> dict[str, Verdict]:
         payload = ipc_bytes(batch.table)

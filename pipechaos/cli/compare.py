@@ -120,17 +120,10 @@ def _weaknesses(title: str, found: Sequence[tuple[WeaknessRow | None, WeaknessRo
 def _row(before: WeaknessRow | None, after: WeaknessRow | None) -> tuple[Line, ...]:
     from pipechaos.plan.placement import Placement
     from pipechaos.report.blocks import Name
+    from pipechaos.report.dose import dose_text
 
     w = next(x for x in (after, before) if x is not None)
     placed = f" ({Placement.of(w.placement)})" if w.placement else ""
     where: Line = (Name(text=", ".join(w.columns)), placed) if w.columns else (f"the whole batch{placed}",)
     missed = [f"{x.missed} of {x.missed + x.detected}" if x else "not judged" for x in (before, after)]
-    return ((Name(text=w.validator),), (Name(text=w.fault),), where, (_dose(w),), (missed[0],), (missed[1],))
-
-
-def _dose(w: WeaknessRow) -> str:
-    from pipechaos.report.numbers import amount
-
-    rung = f"severity {w.severity} of {w.rungs}" if w.severity else "off the ladder"
-    value = w.fraction if w.moves == "fraction" else w.params.get(w.moves)
-    return rung if (w.rungs == 1 and w.severity) or value is None else f"{rung} ({w.moves} {amount(value)})"
+    return ((Name(text=w.validator),), (Name(text=w.fault),), where, (dose_text(w),), (missed[0],), (missed[1],))

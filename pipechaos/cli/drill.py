@@ -12,6 +12,7 @@ import click
 
 from pipechaos.cli.console import emit_json, json_option, people
 from pipechaos.cli.experiments import opened, progress_bar
+from pipechaos.cli.halt import kill_switch
 from pipechaos.cli.places import check_targets, inputs_of
 from pipechaos.cli.results import accepted_so_far, baseline_option
 from pipechaos.cli.stores import default_store, opened_store, store_option
@@ -98,6 +99,7 @@ def run(
             baseline=held,
             release=resume_drills,
             notify=tell,
+            halt=kill_switch().check,
             progress=progress,
         )
         result = run_drill(parsed, root, keeper, settings=how, run=drill)

@@ -37,11 +37,17 @@ def command(
     json_to: str | None,
     **given: Any,
 ) -> None:
-    """Write a corrupted copy of BATCH and the ledger of what changed; the batch itself is only read."""
+    """Write a corrupted copy of BATCH and the ledger of what changed; the batch itself is only read.
+
+    Exits 0 also where the fault does not apply or changes nothing: that is a result, and `status` in the JSON says it.
+    Exits 3 where the fault itself failed.
+    """
     from pipechaos.batch.io import read_batch
     from pipechaos.batch.ref import BatchRef
     from pipechaos.campaign.source import find_refs
+    from pipechaos.errors import CannotRunError
     from pipechaos.inject.shadow import corrupt
+    from pipechaos.ledger.records import Status
     from pipechaos.plan.injection import Injection
 
     kill_switch().check()
@@ -86,3 +92,5 @@ def command(
         },
         json_to,
     )
+    if copy.ledger.status is Status.FAILED:
+        raise CannotRunError(f"{injection.fault} failed and changed nothing: {record.reason}")

@@ -145,7 +145,8 @@ def run_and_report(experiment: Experiment, root: Path, out: Path, *, source: str
     from pipechaos.report.experiment_run import RunSettings, run_experiment
 
     how = wanted or Wanted()
-    _check_places(experiment, root, out, Batches(experiment, root), source, how)
+    batches = Batches(experiment, root)
+    _check_places(experiment, root, out, batches, source, how)
     settings = RunSettings(
         source=source,
         replay=replay_command(source, out),
@@ -160,7 +161,14 @@ def run_and_report(experiment: Experiment, root: Path, out: Path, *, source: str
         progress_bar(how.quiet) as progress,
     ):
         done = run_experiment(
-            experiment, root, out, settings=settings, keeping=keeper, progress=progress, halt=kill_switch().check
+            experiment,
+            root,
+            out,
+            settings=settings,
+            keeping=keeper,
+            progress=progress,
+            halt=kill_switch().check,
+            batches=batches,
         )
     emit_json(done.report.card.to_dict(), how.json_to)
     to_stdout(done.report, how.targets, finished=done.finished)

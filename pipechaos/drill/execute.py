@@ -86,7 +86,7 @@ class DrillRun:
     baseline: Baseline | None = None
     release: bool = False
     notify: Callable[[str], None] = _log
-    halt: Callable[[], None] | None = None
+    halt: Callable[[], None] = lambda: None
     progress: Callable[[Progress], None] = lambda _: None
     now: Callable[[], dt.datetime] = field(default=lambda: dt.datetime.now(dt.UTC))
 
@@ -208,9 +208,15 @@ def _hold(plan: DrillPlan, root: Path, store: Store, started: dt.datetime, run: 
         values=run.values,
         baseline=run.baseline,
     )
-    halt = {} if run.halt is None else {"halt": run.halt}
     run_experiment(
-        plan.experiment, root, folder, settings=how, keeping=place, progress=run.progress, now=run.now, **halt
+        plan.experiment,
+        root,
+        folder,
+        settings=how,
+        keeping=place,
+        progress=run.progress,
+        halt=run.halt,
+        now=run.now,
     )
 
 

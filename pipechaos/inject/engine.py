@@ -24,7 +24,7 @@ from pipechaos.inject.scatter import as_type, scatter
 from pipechaos.ledger.records import CellEntry, InjectionRecord, Ledger, RowEntry, SchemaChangeKind, Status
 from pipechaos.plan.resolve import ResolvedInjection, ResolvedPlan
 
-__all__ = ["Injected", "inject", "no_effect"]
+__all__ = ["Injected", "inject", "no_effect", "shared_fate"]
 
 Positions = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -200,6 +200,11 @@ def no_effect(asked: int) -> str:
     return "no value differs afterwards" if asked else "the draw hit no cell at this fraction"
 
 
+def shared_fate(rows: str) -> str:
+    """What a ledger warns of when keys are not unique; so many rows in words."""
+    return f"{rows} rows share their key with an earlier row and so share its fate"
+
+
 def _checked(new: pa.Array, values: pa.Array, fault: str) -> pa.Array:
     if len(new) != len(values) or new.type != values.type:
         raise FaultError(f"kernel of {fault!r} gave {len(new)} x {new.type} for {len(values)} x {values.type}")
@@ -293,7 +298,8 @@ def _ledger(work: _Work, after: _Rows, before_values: bool) -> Ledger:
         schema=tuple(work.schema),
         rows_before=source.rows,
         rows_after=len(identity.origin),
-        warnings=(f"{twins} rows share their key with an earlier row and so share its fate",) if twins else (),
+        warnings=(shared_fate(f"{twins}"),) if twins else (),
+        shared_keys=twins,
     )
 
 

@@ -23,6 +23,7 @@ from pipechaos.plan.resolve import resolve
 __all__ = ["ShadowCopy", "check_shadow", "corrupt", "dataset_root", "sweep"]
 
 MARKER = "_pipechaos_shadow"
+_LEVELS = 2  # below the folder that is swept: stages, of DAGs
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -194,13 +195,35 @@ def _home(place: Path, batch: str, name: str, source: str) -> Iterator[Path]:
         raise
 
 
+def _shadows(place: Path, levels: int) -> Iterator[Path]:
+    """Every shadow among a folder and those so many levels below, by its own empty marker."""
+    marker = place / MARKER
+    if marker.is_file() and not marker.stat().st_size:  # that of a copy names its data set
+        yield place
+    for folder in _folders(place) if levels else ():
+        yield from _shadows(folder, levels - 1)
+
+
+def _folders(place: Path) -> list[Path]:
+    """Folders in a folder, links left out: they may lead anywhere."""
+    try:
+        return sorted(p for p in place.iterdir() if p.is_dir() and not p.is_symlink())
+    except OSError:  # gone, or somebody else's: nothing of ours can be told in there
+        return []
+
+
+def _is_home(folder: Path) -> bool:
+    marker = folder / MARKER
+    return marker.is_file() and bool(marker.stat().st_size)
+
+
 def sweep(shadow: str | Path, *, now: float, ttl_seconds: float, dry_run: bool = False) -> tuple[str, ...]:
     """Delete copies in a shadow that are older than their time to live; what is not ours stays.
 
     Parameters
     ----------
     shadow
-        A folder that :func:`corrupt` made.
+        A folder that :func:`corrupt` made, or one that holds such folders: a lane makes one for each stage.
     now
         Current time, seconds since 1970.
     ttl_seconds
@@ -211,17 +234,18 @@ def sweep(shadow: str | Path, *, now: float, ttl_seconds: float, dry_run: bool =
     Returns
     -------
     tuple of str
-        Names of what was deleted, ``<batch>/<injection id>``.
+        Names of what was deleted, ``<batch>/<injection id>``, behind the name of its stage where there is one.
 
     Raises
     ------
     ShadowError
-        The folder is no shadow: nothing is deleted.
+        The folder is no shadow and holds none: nothing is deleted.
     """
     place = Path(shadow)
-    if not (place / MARKER).is_file():
-        raise ShadowError(f"{place} is no shadow of ours (it has no {MARKER}): nothing was deleted")
-    made = [p.parent for p in sorted(place.glob(f"*/*/{MARKER}")) if not p.parent.is_symlink()]
+    shadows = list(_shadows(place, _LEVELS))
+    if not shadows:
+        raise ShadowError(f"{place} is no shadow of ours and holds none (there is no {MARKER}): nothing was deleted")
+    made = [home for each in shadows for batch in _folders(each) for home in _folders(batch) if _is_home(home)]
     old = [p for p in made if now - (p / MARKER).stat().st_mtime >= ttl_seconds]
     for path in () if dry_run else old:
         shutil.rmtree(path)

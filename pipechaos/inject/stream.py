@@ -15,7 +15,7 @@ from pipechaos.batch.model import Batch
 from pipechaos.errors import PlanError
 from pipechaos.faults import registry
 from pipechaos.faults.spec import Phase, Scope
-from pipechaos.inject.engine import Injected, inject, no_effect
+from pipechaos.inject.engine import Injected, inject, no_effect, shared_fate
 from pipechaos.ledger.records import CellEntry, InjectionRecord, Ledger, RowEntry, Status
 from pipechaos.plan.resolve import ResolvedPlan
 
@@ -76,12 +76,16 @@ def inject_parts(
 def merge_ledgers(parts: Sequence[Ledger]) -> Ledger:
     """One ledger for the whole batch: what injecting it in memory would have recorded.
 
+    Only rows that share a key are counted within parts, since no part knows the keys of another.
+
     Parameters
     ----------
     parts
         Ledgers of all parts, in row order; at least one.
     """
     starts = np.cumsum([0, *(p.rows_after for p in parts)])
+    twins = sum(p.shared_keys for p in parts)
+    least = "at least " if len(parts) > 1 else ""  # nobody compared the keys of two parts
     return Ledger(
         batch=parts[0].batch,
         injections=tuple(_merge_records(records) for records in zip(*(p.injections for p in parts), strict=True)),
@@ -95,7 +99,8 @@ def merge_ledgers(parts: Sequence[Ledger]) -> Ledger:
         schema=parts[0].schema,
         rows_before=sum(p.rows_before for p in parts),
         rows_after=int(starts[-1]),
-        warnings=tuple(dict.fromkeys(w for p in parts for w in p.warnings)),
+        warnings=(shared_fate(f"{least}{twins}"),) if twins else (),
+        shared_keys=twins,
     )
 
 

@@ -207,6 +207,7 @@ def _to_json(ledger: Ledger, digests: Mapping[str, str]) -> dict[str, Any]:
         },
         "columns": [{**asdict(s), "kind": str(s.kind)} for s in ledger.schema],
         "warnings": list(ledger.warnings),
+        "shared_keys": ledger.shared_keys,
         "files": dict(digests),
     }
 
@@ -235,6 +236,7 @@ def _from_json(data: Mapping[str, Any], root: Location) -> Ledger:
         rows_before=data["rows_before"],
         rows_after=data["rows_after"],
         warnings=tuple(data["warnings"]),
+        shared_keys=data.get("shared_keys", 0),  # a ledger of an earlier release has none
     )
 
 

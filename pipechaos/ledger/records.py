@@ -138,6 +138,8 @@ class Ledger:
         Row counts.
     warnings
         What a reader should know, for instance how many rows share a key.
+    shared_keys
+        Rows of the source that share their key with an earlier one.
     """
 
     batch: str
@@ -148,6 +150,7 @@ class Ledger:
     rows_before: int
     rows_after: int
     warnings: tuple[str, ...] = field(default=())
+    shared_keys: int = 0
 
     @property
     def status(self) -> Status:

@@ -126,6 +126,7 @@ def run_experiment(
     progress: Callable[[Progress], None] = lambda _: None,
     halt: Callable[[], None] = lambda: None,
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    batches: Batches | None = None,
 ) -> FinishedRun:
     """Run an experiment, or what is left of it; write its results.
 
@@ -145,6 +146,8 @@ def run_experiment(
         As :func:`pipechaos.campaign.run.run_campaign` takes it.
     now
         The clock: aware, UTC.
+    batches
+        As :func:`pipechaos.campaign.run.run_campaign` takes them.
 
     Raises
     ------
@@ -153,10 +156,18 @@ def run_experiment(
     """
     how = settings or RunSettings()
     place = keeping or Unkept(started=now())
-    batches = Batches(experiment, root)
+    batches = batches or Batches(experiment, root)
     check_results_folder(out, batches)
     kept = tuple if how.values else without_values
-    result = run_campaign(experiment, root, jobs=how.jobs, progress=progress, recorder=place.recorder, halt=halt)
+    result = run_campaign(
+        experiment,
+        root,
+        jobs=how.jobs,
+        progress=progress,
+        recorder=place.recorder,
+        halt=halt,
+        batches=batches,
+    )
     finished = now()
     card = scorecard_of(result, baseline=how.baseline, today=place.started.date())
     explanations = _explained(card, result, batches, how.values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from pipechaos.campaign.replay import Replay
+from pipechaos.report.dose import dose_text
 from pipechaos.report.escape import clean, visible
 from pipechaos.report.explained import dose_lines, near_line, near_text, sketch_lines
 from pipechaos.report.layout import (
@@ -17,7 +18,7 @@ from pipechaos.report.layout import (
     suggestion_parts,
     text_part,
 )
-from pipechaos.report.numbers import amount, plural
+from pipechaos.report.numbers import plural
 from pipechaos.report.survivors import rows_of
 from pipechaos.score.records import Outcome
 from pipechaos.validate.verdict import Finding, FindingKind
@@ -55,11 +56,9 @@ def render_replay(found: Replay, console: Console) -> None:
 def _head(found: Replay) -> list[Part]:
     trial = found.trial
     where = ", ".join(trial.columns) or "the whole batch"
-    rung = f"severity {trial.severity} of {trial.rungs}" if trial.severity else "off the ladder"
-    dose = [f"fraction {amount(trial.fraction)}", *(f"{k} {amount(v)}" for k, v in sorted(trial.params.items()))]
     came_to = _WORDS.get(trial.outcome, trial.outcome.value)
     parts = [
-        text_part(visible(f"{trial.fault} on {where}, {rung} ({', '.join(dose)})"), "bold"),
+        text_part(visible(f"{trial.fault} on {where}, {dose_text(trial)}"), "bold"),
         text_part(visible(f"batch {trial.batch}, validator {trial.validator}, in the run: {came_to}")),
     ]
     if not found.same_batch:

@@ -13,9 +13,9 @@ from pipechaos.errors import UnknownNameError
 from pipechaos.faults import registry
 from pipechaos.plan.placement import Placement
 from pipechaos.report.blocks import Block, Line, Name, markdown_blocks, print_blocks
+from pipechaos.report.dose import dose_text
 from pipechaos.report.escape import clip, listed
 from pipechaos.report.numbers import over_batches, over_blocks, plural
-from pipechaos.report.survivors import dose_text
 from pipechaos.score.gates import ExitCode
 from pipechaos.score.pair_records import Alarm, Movement, PairFate, RateChange, WeaknessChange
 from pipechaos.score.sign_flip import SignFlip

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from pipechaos.campaign.explain import Example
 from pipechaos.campaign.explanation import Explanation
 from pipechaos.counter import canonical_json
-from pipechaos.errors import UnknownNameError
-from pipechaos.faults import registry
 from pipechaos.plan.placement import Placement
+from pipechaos.report.dose import dose_text, moved_by
 from pipechaos.report.escape import clip, listed
 from pipechaos.report.explained import near_line, sketch_lines
-from pipechaos.report.numbers import amount, plural, short_number
+from pipechaos.report.numbers import plural, short_number
 from pipechaos.score.scorecard import Scorecard, ValidatorScore
 from pipechaos.score.survivors import Survivor
 from pipechaos.validate.verdict import Subject
 
 __all__ = [
-    "Dosed",
     "Entry",
     "Looked",
     "Rows",
-    "dose_text",
     "entries",
     "looked_text",
     "ordinary",
@@ -35,21 +32,6 @@ __all__ = [
 _WHOLE_BATCH = "the whole batch"
 _NOBODY = "no check looked at it"
 _SHAPE = (Subject.DTYPE, Subject.SCHEMA)
-
-
-class Dosed(Protocol):
-    """A fault at a dose: a survivor of a run, a weakness of a comparison, a trial."""
-
-    @property
-    def fault(self) -> str: ...  # noqa: D102 - its code
-    @property
-    def severity(self) -> int: ...  # noqa: D102 - 0 off the ladder
-    @property
-    def rungs(self) -> int: ...  # noqa: D102 - of its ladder
-    @property
-    def fraction(self) -> float: ...  # noqa: D102
-    @property
-    def params(self) -> Mapping[str, Any]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,16 +199,9 @@ def _rung_key(s: Survivor) -> str:
 
 
 def _ladder_key(s: Survivor) -> str:
-    fixed = {k: v for k, v in s.params.items() if k != _moves(s)} if s.severity else s.params
+    fixed = {k: v for k, v in s.params.items() if k != moved_by(s.fault)} if s.severity else s.params
     rest = [] if s.severity else [s.fraction]
     return canonical_json([s.fault, list(s.columns), s.placement, fixed, rest]).decode()
-
-
-def _moves(s: Dosed) -> str:
-    try:
-        return registry.get(s.fault).ladder.moves
-    except UnknownNameError:
-        return "fraction"  # a scorecard of another version: its ladders stay apart
 
 
 def _entry(
@@ -282,27 +257,6 @@ def _alike(rung: Sequence[Survivor]) -> dict[str, list[str]]:
 
 def _placed(s: Survivor) -> str:
     return f" ({Placement.of(s.placement)})" if s.placement else ""
-
-
-def dose_text(s: Dosed) -> str:
-    """Severity with what it means: the parameter the ladder moves, then whatever else is not as usual.
-
-    Examples
-    --------
-    >>> from types import SimpleNamespace
-    >>> dose_text(SimpleNamespace(fault="null.mcar", severity=3, rungs=5, fraction=0.2, params={}))
-    'severity 3 of 5 (fraction 0.2)'
-    """
-    moved = _moves(s)
-    parts = [
-        f"{k} {amount(v)}" for k, v in sorted(s.params.items(), key=lambda p: (p[0] != moved, p[0])) if v is not None
-    ]
-    if moved == "fraction" or s.fraction != 1:
-        parts.insert(0 if moved == "fraction" else 1, f"fraction {amount(s.fraction)}")
-    if s.rungs == 1:
-        parts = [p for p in parts if p != "fraction 1"]
-    rung = f"severity {s.severity} of {s.rungs}" if s.severity else "off the ladder"
-    return f"{rung} ({', '.join(parts)})" if parts else rung
 
 
 def _caught(validator: ValidatorScore, s: Survivor) -> str:

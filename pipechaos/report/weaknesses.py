@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pipechaos.plan.placement import Placement
+from pipechaos.report.dose import dose_text
 from pipechaos.report.escape import clip, visible
 from pipechaos.report.inputs import Location, Report
-from pipechaos.report.numbers import amount
 from pipechaos.score.baseline import BaselineEntry, BaselineResult, Standing
 from pipechaos.score.gates import GateResult
 from pipechaos.score.rates import counted
@@ -182,7 +182,7 @@ def _weakness(
         where=shown((", ".join(first.columns) or "the whole batch") + placed),
         severity=first.severity,
         rungs=first.rungs,
-        dose=shown(_dose(first)),
+        dose=shown(dose_text(first)),
         fate=_fate(of, broken, entry),
         missed=len(missed),
         detected=len(of[Outcome.TP]),
@@ -217,13 +217,6 @@ def _why_outside(trial: Trial) -> str:
     if trial.outcome is Outcome.NOOP:
         return "changed nothing"
     return "no more than an ordinary day" if trial.subnatural else "the same as another"
-
-
-def _dose(trial: Trial) -> str:
-    rung = f"severity {trial.severity} of {trial.rungs}" if trial.severity else "off the ladder"
-    given = {trial.moves: trial.fraction if trial.moves == "fraction" else trial.params.get(trial.moves)}
-    parts = [f"{k} {amount(v)}" for k, v in given.items() if v is not None]
-    return f"{rung} ({', '.join(parts)})" if parts else rung
 
 
 def place_of(report: Report, validator: str, columns: Sequence[str]) -> Location | None:

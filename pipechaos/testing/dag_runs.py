@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,7 @@ def _main() -> None:
     from airflow.utils.db import initdb
 
     initdb()
+    _one_api_for_all_tasks()
     bag = DagBag(given.request["dags"])
     if bag.import_errors:
         raise SystemExit("\n".join(f"{file}: {text}" for file, text in bag.import_errors.items()))
@@ -158,6 +160,14 @@ def _main() -> None:
     waiting = given.answer.with_name(f".{given.answer.name}")
     waiting.write_text(json.dumps(runs, allow_nan=False), encoding="utf-8")
     waiting.replace(given.answer)
+
+
+def _one_api_for_all_tasks() -> None:
+    """Airflow 3.1 makes its execution API anew for each task of ``dag.test``, seconds apiece; later ones keep one."""
+    from airflow.sdk.execution_time import supervisor
+
+    if not hasattr(supervisor.in_process_api_server, "cache_info"):
+        supervisor.in_process_api_server = cache(supervisor.in_process_api_server)
 
 
 def _one(dag: Any, conf: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Any]:

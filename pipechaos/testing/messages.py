@@ -8,9 +8,10 @@ from pipechaos.batch.model import Batch
 from pipechaos.campaign.explain import Example
 from pipechaos.campaign.replay import looked_at
 from pipechaos.plan.injection import Injection
+from pipechaos.report.dose import dose_words
 from pipechaos.report.escape import clip, listed, visible
 from pipechaos.report.explained import near_text
-from pipechaos.report.numbers import amount, percent, plural
+from pipechaos.report.numbers import percent, plural
 from pipechaos.report.survivors import rows_of
 from pipechaos.score.records import FindingRef, Outcome
 from pipechaos.testing.outcomes import AcceptResult, Draw, Result
@@ -114,12 +115,9 @@ def _did(result: Result) -> list[str]:
 
 
 def _dose(injection: Injection) -> str:
-    ladder = injection.spec.ladder
-    parts = [f"{k} {amount(v)}" for k, v in sorted(injection.params.items()) if v is not None]
-    if len(ladder.rungs) > 1 or not injection.severity:
-        parts.insert(0, f"fraction {amount(injection.fraction)}")
-    rung = f"severity {injection.severity} of {len(ladder.rungs)}" if injection.severity else "a dose of its own"
-    return f"{rung} ({', '.join(parts)})" if parts else rung
+    rungs = len(injection.spec.ladder.rungs)
+    i = injection
+    return dose_words(i.fault, severity=i.severity, rungs=rungs, fraction=i.fraction, params=i.params)
 
 
 def _changed(draw: Draw) -> str:

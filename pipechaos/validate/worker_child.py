@@ -65,6 +65,10 @@ def _load(spec: WorkerSpec) -> tuple[dict[str, Validator], dict[str, Reader | No
     roots = [Path(r) for r in spec.roots]
     validators = {v.name: load_validator(v.spec, name=v.name, roots=roots, imports=v.imports) for v in spec.validators}
     loaders = {v.name: v.loader or spec.loader for v in spec.validators}
+    if any(kind_of(v) is not FrameKind.POLARS for v in validators.values()):
+        importlib.import_module("pandas")
+    importlib.import_module("pyarrow.parquet")  # now, or the first frame's time limit would have to pay for it
+    importlib.import_module("pipechaos.batch.frame")
     return validators, {n: _reader_of(kind_of(v), loaders[n], roots) for n, v in validators.items()}
 
 

@@ -134,7 +134,7 @@ def experiment(root, **more):
 
 def killed(root, address, mode, at, *, jobs=1):
     command = [sys.executable, root / "child.py", root, address, "killed", str(jobs), mode, str(at)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root, timeout=240)
     assert done.returncode == -signal.SIGKILL, done.stderr
     (root / "calls").unlink()
 

@@ -479,7 +479,7 @@ def test_processes_that_open_a_new_store_at_once_and_write(address):
     start = str(time.time() + 4)  # when all of them have imported what they need
     arguments = [[sys.executable, "-c", WRITER, address, f"p{n}", start] for n in range(5)]
     running = [subprocess.Popen(a, stderr=subprocess.PIPE, text=True) for a in arguments]
-    said = [p.communicate(timeout=120)[1] for p in running]
+    said = [p.communicate(timeout=240)[1] for p in running]
     assert [p.returncode for p in running] == [0] * 5, said
     with Store.open(address) as store:
         assert {r.run_id for r in store.runs()} == {"shared", "p0", "p1", "p2", "p3", "p4"}

@@ -404,11 +404,22 @@ def test_validate_takes_a_file_as_init_does(home):
     assert call("validate", "nowhere", "--with", "callable:checks:positive").exit_code == 2
 
 
+def test_inject_could_not_run_where_the_fault_itself_fails(home, monkeypatch):
+    def broken(*given):
+        raise ArithmeticError("of the fault's own")
+
+    monkeypatch.setattr("pipechaos.inject.engine._cells", broken)
+    asked = ("inject", f"lake/features/date={DAYS[5]}", "--fault", "null.mcar", "--column", "amount")
+    done = call(*asked, "--out", "shadow", "--json", "-")
+    assert (done.exit_code, json.loads(done.stdout)["status"]) == (3, "failed")
+    assert "null.mcar failed and changed nothing: ArithmeticError: of the fault's own" in done.stderr
+
+
 def test_inject_takes_a_glob_as_history(home):
     asked = ("inject", f"lake/features/date={DAYS[5]}", "--fault", "time.stale", "--time", "created_at")
     asked += ("--key", "order_id", "--out", "shadow", "--json", "-")
     without = call(*asked)
-    assert json.loads(without.stdout)["status"] == "not_applicable"
+    assert (without.exit_code, json.loads(without.stdout)["status"]) == (0, "not_applicable")  # a result, no error
     assert "not applicable" in without.stderr
     done = call(*asked, "--history", "lake/features/date=2024-03-0[1-5]")
     found = json.loads(done.stdout)

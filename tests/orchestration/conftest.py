@@ -119,7 +119,7 @@ def gone():
     """Whether a process ends within some seconds; a zombie that waits for its reaper has."""
 
     def check(pid):
-        for _ in range(200):
+        for _ in range(1200):
             try:
                 if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
                     return True

@@ -51,7 +51,7 @@ def runs(home):
         CONFS,
         home=home.parent / "airflow",
         wanted=["drill"],
-        env={"PIPECHAOS_DEMO": str(home)},
+        env={"PIPECHAOS_DEMO": str(home), "AIRFLOW_VAR_PIPECHAOS_HALT": "off"},
     )
 
 

@@ -49,12 +49,13 @@ def execute(name, task_id="drill", run_id="scheduled__1", try_number=1, map_inde
         map_index=map_index,
         xcom_push=lambda key, value: pushed.update({key: value}),
     )
-    arguments = {"experiment": data, "root": str(home), "store": str(home / "runs.db"), "out": str(home / "drills")}
-    operator = module.DrillOperator(task_id=task_id, **{**arguments, "notify": told.append, "jobs": 1, **more})
+    arguments = {"experiment": data, "root": str(home), "out": str(home / "drills"), "notify": told.append, "jobs": 1}
+    place = {} if "store_conn_id" in more else {"store": str(home / "runs.db")}
+    operator = module.DrillOperator(task_id=task_id, **{**arguments, **place, **more})
     if kill:
         def end(*_):
             operator.on_kill()
-        operator.notify = end
+        operator.notify = [end]
     try:
         found = {"result": operator.execute({"ti": ti})}
     except BaseException as error:
@@ -81,6 +82,20 @@ execute("paused", run_id="s2", **stuck)
 execute("released", run_id="s2", release="True", **stuck)
 loose = {**data, "name": "k", "faults": [{"fault": "null.mcar", "columns": ["id"]}]}
 execute("killed", experiment=loose, settings={**two, "period_days": 1}, run_id="k1", kill=True)
+unknown = {"settings": two, "halt_variable": "nobody_set_it"}
+execute("halted", run_id="h1", **unknown)
+execute("on", run_id="h2", settings=two, halt_variable="is_on")
+(home / "halt").touch()
+execute("file", run_id="h3", settings=two, halt_file=str(home / "halt"))
+(home / "halt").unlink()
+free = {"halt_variable": "is_off", "halt_file": str(home / "halt"), "settings": two}
+execute("free", run_id="h1", store_conn_id="drills", report_url="https://x/{run_id}/{experiment}", **free)
+execute("other_type", run_id="h4", store_conn_id="elsewhere", settings=two)
+for name, places in {"twice": {"store": "a.db", "store_conn_id": "b"}, "nowhere": {}}.items():
+    try:
+        module.DrillOperator(task_id=name, experiment=data, out="x", **places)
+    except module.PipechaosError as error:
+        answers[name] = str(error)
 print("=" + json.dumps(answers, allow_nan=False))
 """
 
@@ -104,7 +119,15 @@ def answers(tmp_path_factory, airflow_environment):
     }
     (home / "experiment.json").write_text(json.dumps(data))
     command = [sys.executable, "-c", CHILD, str(home)]
-    env = airflow_environment(home / "airflow")
+    place = json.dumps({"conn_type": "sqlite", "host": str(home / "other.db")})
+    elsewhere = json.dumps({"conn_type": "mysql", "host": "h", "login": "u", "password": "pw-of-the-store"})
+    env = airflow_environment(
+        home / "airflow",
+        AIRFLOW_VAR_IS_ON="on",
+        AIRFLOW_VAR_IS_OFF="off",
+        AIRFLOW_CONN_DRILLS=place,
+        AIRFLOW_CONN_ELSEWHERE=elsewhere,
+    )
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(next(line for line in done.stdout.splitlines() if line.startswith("="))[1:])
@@ -120,8 +143,8 @@ def test_a_retry_is_the_same_drill_and_judges_nothing_again(answers):
     assert again["result"] == first["result"]
     assert first["calls"] > 0
     assert again["calls"] == first["calls"]
-    assert first["link"].startswith("file://")
-    assert first["link"] == again["link"]
+    assert first["link"] == again["link"] == "/pipechaos/report?id=nightly%2Fscheduled__1%2Fdrill"
+    assert first["told"] == again["told"] == [first["result"]["message"]]
 
 
 def test_another_run_or_mapped_task_is_another_drill(answers):
@@ -152,3 +175,25 @@ def test_a_drill_that_cannot_run_may_be_tried_again_and_a_paused_one_may_not(ans
 
 def test_a_task_that_airflow_ends_stops_at_once(answers):
     assert answers["killed"]["error"] == "Cancelled"
+
+
+@pytest.mark.parametrize("how", ["halted", "on", "file"])
+def test_a_switch_that_is_on_or_cannot_be_read_skips_the_drill_before_anything_is_judged(answers, how):
+    assert answers[how]["error"] == "AirflowSkipException"
+    assert answers[how]["told"] == []
+    assert answers[how]["calls"] == answers["killed"]["calls"]
+
+
+def test_a_switch_that_says_off_lets_it_run_in_the_store_of_a_connection(answers):
+    free = answers["free"]
+    assert free["calls"] > answers["file"]["calls"]
+    assert free["result"]["coverage"]["never"] == 1  # the other store's drills are not known here
+    assert free["link"] == "https://x/nightly%2Fh1%2Fdrill/small"
+
+
+def test_a_store_is_named_once_and_of_a_kind_that_can_be_one(answers):
+    assert answers["other_type"]["error"] == "AirflowFailException"
+    assert "connection 'elsewhere' is of type 'mysql'" in answers["other_type"]["message"]
+    assert "pw-of-the-store" not in json.dumps(answers)
+    assert answers["twice"].startswith("store and store_conn_id are both given")
+    assert answers["nowhere"].startswith("no store is named")

@@ -10,7 +10,7 @@ import pytest
 
 from pipechaos.testing.dag_runs import run_dag
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(900)]
 
 # Two stretches as somebody without knowledge of pipechaos writes them: TaskFlow with pandas, and classic operators.
 STRANGER = '''
@@ -244,7 +244,7 @@ def runs(home, digests):
         home=home / "airflow",
         wanted=[f"chaos_{g}.score" for g in GROUPS],
         env={"LANE_HOME": str(home), "LANE": "on"},
-        timeout_seconds=280,
+        timeout_seconds=800,
     )
 
 

@@ -193,6 +193,21 @@ def test_outcomes_by_hand(made, base, after, expected, control):
     json.dumps(found, allow_nan=False)
 
 
+def test_a_task_of_several_validators_is_scored_by_each(made, tmp_path):
+    def parts(a, b, **more):
+        return {**said("rejected"), "parts": {"a": {**said(a), **more}, "b": said(b)}}
+
+    gone = {"kept": str(tmp_path / "gone.json")}
+    records = {"v": {"base": parts("accepted", "rejected"), "i0": parts("rejected", "rejected", **gone),
+                     "i1": said("errored")}}  # fmt: skip
+    found = score_lane(made[0], records, made[1])
+    assert [(o["validator"], o["outcome"]) for o in found["outcomes"]] == [
+        ("v.a", "tp"), ("v.a", "noop"), ("v.b", "base_bad"), ("v.b", "base_bad"),
+    ]  # fmt: skip
+    assert {c["validator"]: c["outcome"] for c in found["controls"]} == {"v.a": "tn", "v.b": "fp"}
+    assert found["counts"] == {"v.a": {"noop": 1, "tp": 1}, "v.b": {"base_bad": 2}}
+
+
 def test_a_clone_that_left_nothing_is_not_exercised(made):
     found = score_lane(made[0], {"v": {"base": said("accepted"), "i0": None, "i1": said("accepted")}}, made[1])
     assert outcomes(found) == ["not_exercised", "noop"]

@@ -13,8 +13,10 @@ import contextlib, json, os, sys
 from datetime import timedelta
 
 from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import DAG, Asset, TaskGroup, setup, task, teardown
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG, Asset, TaskGroup, setup, task, task_group, teardown
 from airflow.serialization import serialized_objects
 
 from pipechaos.airflow.lane import chaos_lane
@@ -43,8 +45,30 @@ def build(lane=None, check=None, names=("stage", "check", "publish"), **dag):
     return made, found
 
 
+def build_mapped(lane=None, **how):
+    """The same with a mapped stage, validator and consumer."""
+    with DAG("d", schedule=None, **how) as made:
+        stage = task(task_id="stage")(lambda n: "p").expand(n=[1, 2])
+        checked = task(task_id="check")(lambda p: None).expand(p=stage)
+        publish = task(task_id="publish")(lambda p: None).expand(p=stage)
+        checked >> publish
+        found = lane(stage, checked, publish) if lane else None
+    return made, found
+
+
 def plain(dag):
     return json.dumps(DagSerialization.to_dict(dag), sort_keys=False)
+
+
+def looks(t):
+    return {
+        "callbacks": sum(len(getattr(t, f"on_{k}_callback")) for k in KINDS),
+        "hooks": [t._pre_execute_hook is not None, t._post_execute_hook is not None],
+        "retries": t.retries, "outlets": len(t.outlets), "pool": t.pool, "queue": t.queue,
+        "past": t.depends_on_past, "weight": t.priority_weight, "rule": t.trigger_rule.value,
+        "up": sorted(t.upstream_task_ids),
+        "seconds": t.execution_timeout and t.execution_timeout.total_seconds(), "kind": t.task_type,
+    }
 
 
 def facts():
@@ -60,16 +84,10 @@ def facts():
     shared = list(team.op_kwargs["keeps"]["results"])
     mine.op_kwargs["keeps"]["results"].clear()
     alone, _ = build(check=own, default_args=noisy)
-    tasks = {}
-    for t in dag.tasks:
-        tasks[t.task_id] = {
-            "callbacks": sum(len(getattr(t, f"on_{k}_callback")) for k in KINDS),
-            "hooks": [t._pre_execute_hook is not None, t._post_execute_hook is not None],
-            "retries": t.retries, "outlets": len(t.outlets), "pool": t.pool, "queue": t.queue,
-            "past": t.depends_on_past, "weight": t.priority_weight, "rule": t.trigger_rule.value,
-            "up": sorted(t.upstream_task_ids),
-            "seconds": t.execution_timeout and t.execution_timeout.total_seconds(), "kind": t.task_type,
-        }
+    of_map, _ = build_mapped(lambda s, c, p: chaos_lane(s, c, p, **HOW), default_args=noisy)
+    DagSerialization.from_dict(DagSerialization.to_dict(of_map))
+    tasks = {t.task_id: looks(t) for t in dag.tasks}
+    mapped = {t.task_id: looks(t) for t in of_map.tasks if t.task_id.startswith("chaos")}
     whole = DagSerialization.from_dict(DagSerialization.to_dict(dag))
     leaves = [sorted(t.task_id for t in d.tasks if not t.downstream_task_ids) for d in (alone, dag)]
     before = json.loads(plain(alone))["dag"]["tasks"]
@@ -77,7 +95,7 @@ def facts():
     for t in before + after:
         t["__var"].pop("downstream_task_ids", None)  # the stage has the copying after it
     same = {"team_same": before == after, "shared": shared, "back": len(whole.tasks) == len(dag.tasks)}
-    return {"tasks": tasks, "leaves": leaves, **same}
+    return {"tasks": tasks, "mapped": mapped, "leaves": leaves, **same}
 
 
 def off():
@@ -89,13 +107,17 @@ def off():
         "false": lambda s, c, p: chaos_lane(s, c, p, **{**HOW, "enabled": False}),
         "unset": lambda s, c, p: chaos_lane(s, c, p, **silent),
     }
-    found = {name: plain(build(call)[0]) for name, call in calls.items()}
-    for word in ("off", "0", "", "perhaps"):
-        os.environ["PIPECHAOS_LANES"] = word
-        found[word] = plain(build(calls["unset"])[0])
-    os.environ["PIPECHAOS_LANES"] = "On"
-    found["ON"] = plain(build(calls["unset"])[0])
-    return {name: text == found["none"] for name, text in found.items()}
+    same = {}
+    for kind, of in (("", build), ("mapped ", build_mapped)):
+        os.environ.pop("PIPECHAOS_LANES", None)
+        found = {name: plain(of(call)[0]) for name, call in calls.items()}
+        for word in ("off", "0", "", "perhaps"):
+            os.environ["PIPECHAOS_LANES"] = word
+            found[word] = plain(of(calls["unset"])[0])
+        os.environ["PIPECHAOS_LANES"] = "On"
+        found["ON"] = plain(of(calls["unset"])[0])
+        same |= {kind + name: text == found["none"] for name, text in found.items()}
+    return same
 
 
 def setups():
@@ -131,6 +153,15 @@ def groups():
     return sorted(dag.task_ids)
 
 
+def rules():
+    """Which trigger rule a clone has, by its validator's."""
+    made = {}
+    for rule in ("one_success", "always", "all_done"):
+        dag, _ = build(lambda s, c, p: chaos_lane(s, c, p, **HOW), check={"trigger_rule": rule})
+        made[rule] = dag.get_task("chaos_stage.check__base").trigger_rule.value
+    return made
+
+
 def refusals():
     def with_dag(**more):
         return lambda: build(lambda s, c, p: chaos_lane(s, c, p, **HOW), **more)
@@ -138,21 +169,34 @@ def refusals():
     def with_how(**more):
         return lambda: build(lambda s, c, p: chaos_lane(s, c, p, **{**HOW, **more}))
 
-    def mapped():
+    def mapped_group():
         with DAG("d", schedule=None):
-            stage = task(task_id="stage")(lambda n: "p").expand(n=[1, 2])
-            checked = task(task_id="check")(lambda p: None).expand(p=stage)
-            publish = task(task_id="publish")(lambda: None)()
-            checked >> publish
-            chaos_lane(stage, checked, publish, **HOW)
+            @task_group
+            def daily(n):
+                stage = task(task_id="stage")(lambda n: "p")(n)
+                task(task_id="check")(lambda p: None)(stage)
 
-    def mapped_check():
+            daily.expand(n=[1, 2])
+            publish = task(task_id="publish")(lambda: None)()
+            dag = publish.operator.dag
+            chaos_lane(dag.get_task("daily.stage"), dag.get_task("daily.check"), publish, **HOW)
+
+    def of_kind(kind, **arguments):
+        with DAG("d", schedule=None):
+            stage = task(task_id="stage")(lambda: "p")()
+            check = kind(task_id="check", **arguments)
+            publish = task(task_id="publish")(lambda: None)()
+            stage >> check >> publish
+            chaos_lane(stage, check, publish, **HOW)
+
+    def mapped_chain():
         with DAG("d", schedule=None):
             stage = task(task_id="stage")(lambda: ["p"])()
-            checked = task(task_id="check")(lambda p: None).expand(p=stage)
-            publish = task(task_id="publish")(lambda: None)()
-            checked >> publish
-            chaos_lane(stage, checked, publish, **HOW)
+            first = task(task_id="first")(lambda p: p).expand(p=stage)
+            second = task(task_id="second")(lambda p: None).expand(p=first.zip(first))
+            end = task(task_id="end")(lambda: None)()
+            stage >> second >> end
+            chaos_lane(stage, [first, second], end, **HOW)
 
     def chain():
         with DAG("d", schedule=None):
@@ -175,8 +219,11 @@ def refusals():
         "fail_fast": with_dag(fail_fast=True),
         "time limit": with_dag(dagrun_timeout=timedelta(hours=1)),
         "waiting": with_dag(default_args={"wait_for_downstream": True}),
-        "mapped stage": mapped,
-        "mapped validator": mapped_check,
+        "mapped": lambda: build_mapped(lambda s, c, p: chaos_lane(s, c, p, **HOW)),
+        "mapped group": mapped_group,
+        "mapped chain": mapped_chain,
+        "a human": lambda: of_kind(ApprovalOperator, subject="fine?"),
+        "another DAG": lambda: of_kind(TriggerDagRunOperator, trigger_dag_id="other"),
         "chain": chain,
         "teardown as consumer": wired,
         "nothing": with_how(injections=[]),
@@ -206,7 +253,7 @@ def refusals():
 
 with contextlib.redirect_stdout(sys.stderr):
     answer = {"parsed": PARSED, "facts": facts(), "off": off(), "setups": setups(), "groups": groups()}
-    answer["said"] = refusals()
+    answer["said"], answer["up_by_rule"] = refusals(), rules()
     answer["heavy"] = sorted(m for m in ("pandas", "pyarrow", "numpy", "scipy", "pandera") if m in sys.modules)
 print("=" + json.dumps(answer))
 '''
@@ -229,17 +276,18 @@ MINE = [*CLONES, "chaos_stage.copies", "chaos_stage.score", "chaos_stage.end"]
 
 
 def test_off_means_off_byte_for_byte(found):
+    words = ["none", "false", "unset", "off", "0", "", "perhaps"]
     assert found["off"] == {
-        **dict.fromkeys(["none", "false", "unset", "off", "0", "", "perhaps"], True),
-        "ON": False,
+        **dict.fromkeys([kind + w for kind in ("", "mapped ") for w in words], True),
+        **dict.fromkeys(["ON", "mapped ON"], False),
     }
 
 
 def test_a_lane_tells_nobody_tries_once_and_outranks_nothing(found):
-    tasks = found["facts"]["tasks"]
+    tasks, mapped = found["facts"]["tasks"], found["facts"]["mapped"]
     assert set(tasks) == {"stage", "check", "publish", *MINE}
-    for name in MINE:
-        t = tasks[name]
+    assert set(mapped) == set(MINE)
+    for name, t in [*((n, tasks[n]) for n in MINE), *mapped.items()]:
         assert (t["callbacks"], t["retries"], t["outlets"], t["past"], t["weight"]) == (0, 0, 0, False, 0), name
         assert t["hooks"] == [False, False]
         assert (t["pool"], t["queue"]) == ("small", "gpu"), "where the team said its tasks run"
@@ -252,7 +300,13 @@ def test_clones_are_the_teams_tasks_with_their_time_limit(found):
     for name in CLONES:
         assert tasks[name]["kind"] == "LanePythonOperator"
         assert tasks[name]["seconds"] == 7
-        assert (tasks[name]["up"], tasks[name]["rule"]) == (["chaos_stage.copies"], "all_success")
+        assert tasks[name]["up"] == ["chaos_stage.copies"]
+        assert tasks[name]["rule"] == "none_failed", "the team's own, which waits for the copies too"
+        assert (found["facts"]["mapped"][name]["kind"], found["facts"]["mapped"][name]["up"]) == (
+            "LaneMappedOperator",
+            ["chaos_stage.copies"],
+        )
+    assert found["up_by_rule"] == {"one_success": "all_success", "always": "all_success", "all_done": "all_done"}
 
 
 def test_the_only_new_leaf_cannot_fail(found):
@@ -292,8 +346,10 @@ def test_parsing_imports_nothing_heavy(found):
         ("fail_fast", "ConfigError: DAG 'd' has fail_fast"),
         ("time limit", "ConfigError: DAG 'd' has a time limit or a deadline"),
         ("waiting", "ConfigError: 'check' has wait_for_downstream"),
-        ("mapped stage", "ConfigError: the stage 'stage' is mapped"),
-        ("mapped validator", "ConfigError: a validator 'check' is mapped"),
+        ("mapped group", "ConfigError: 'daily.stage' is in a mapped task group"),
+        ("mapped chain", "ConfigError: validator 'second' takes the output of validator 'first'"),
+        ("a human", "ConfigError: 'check' is of class ApprovalOperator, which asks people"),
+        ("another DAG", "ConfigError: 'check' is of class TriggerDagRunOperator, which judges in another DAG"),
         ("chain", "ConfigError: validator 'second' takes the output of validator 'first'"),
         ("teardown as consumer", "ConfigError: consumer 'end' comes after 'chaos_stage.check__base'"),
         ("nothing", "ConfigError: no injection is named"),
@@ -312,6 +368,6 @@ def test_where_a_lane_could_not_be_kept_apart_it_is_refused(found, case, text):
     assert found["said"][case].startswith(text)
 
 
-@pytest.mark.parametrize("case", ["fine", "accepted"])
+@pytest.mark.parametrize("case", ["fine", "accepted", "mapped"])
 def test_where_it_can_it_is_not(found, case):
     assert found["said"][case] == ""

@@ -7,7 +7,7 @@ import pandas as pd
 import pandera.pandas as pa
 import pytest
 
-from pipechaos.airflow.outside_verdicts import Ending, OutsideVerdict, Said, Told, judge_ending
+from pipechaos.airflow.outside_verdicts import LATE, Ending, OutsideVerdict, Said, Told, judge_ending, together
 from pipechaos.errors import CannotRunError
 from pipechaos.validate.verdict import FindingKind, Subject, VerdictStatus
 
@@ -32,6 +32,10 @@ class GXValidationFailed(AirflowException):
     pass
 
 
+class TaskDeferralTimeout(AirflowException):
+    pass
+
+
 class RefusedError(ValueError):
     pass
 
@@ -49,6 +53,7 @@ def told(**ending):
         (AirflowSkipException("x"), (), "rejected"),
         (AirflowException("x"), (), "errored"),
         (AirflowTaskTimeout(), (), "timed_out"),
+        (TaskDeferralTimeout("x"), (), "timed_out"),
         (ValueError("x"), (), "errored"),
         (KeyError("x"), ("ValueError",), "errored"),
         (RefusedError("x"), ("ValueError",), "rejected"),
@@ -210,6 +215,56 @@ def test_a_schema_error_of_somebody_else_is_none_of_panderas():
 def test_a_report_of_our_own_operator(statuses, expected):
     verdicts = {f"v{i}": {"status": s, "failed": []} for i, s in enumerate(statuses)}
     assert told(result={"batch": {}, "verdicts": verdicts}) == expected
+
+
+def test_each_validator_of_our_own_operator_is_told_also_when_its_gate_raised():
+    good = {"status": "accepted", "failed": [], "verdict": "/r/gx.json"}
+    bad = {"status": "rejected", "failed": ["x:min"], "verdict": "/r/pandera.json"}
+    found = {"batch": {}, "verdicts": {"pandera": bad, "gx": good}}
+    said = judge_ending(Ending(error=AirflowFailException("x"), pushed=found))
+    assert said.told is Told.REJECTED
+    assert {n: (p.told, p.kept) for n, p in said.parts.items()} == {
+        "pandera": (Told.REJECTED, "/r/pandera.json"),
+        "gx": (Told.ACCEPTED, "/r/gx.json"),
+    }
+    assert OutsideVerdict.from_json(json.loads(json.dumps(said.to_json()))) == said
+
+
+# several elements of a map on one trial
+
+
+def one(status, how="x", **more):
+    return OutsideVerdict(told=Told(status), how=how, **more)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        (["accepted", "accepted"], "accepted"),
+        (["errored", "rejected", "accepted"], "rejected"),
+        (["accepted", "errored"], "errored"),
+        (["timed_out", "errored"], "errored"),
+        (["accepted", "timed_out"], "timed_out"),
+        (["accepted", "not_exercised"], "accepted"),
+        (["not_exercised", "not_exercised"], "not_exercised"),
+        ([], "not_exercised"),
+    ],
+)
+def test_elements_of_a_map_are_one_trial(statuses, expected):
+    assert together([one(s) for s in statuses]).told.value == expected
+
+
+def test_when_the_time_was_over_for_one_element_none_has_a_say():
+    assert together([one("rejected"), one("not_exercised", LATE)]).how == LATE
+
+
+def test_checks_and_parts_of_all_elements_are_gathered():
+    x, y = Said(check="min", columns=("x",)), Said(check="max", columns=("y",))
+    first = one("rejected", said=(x,), parts={"a": one("rejected", said=(x,)), "b": one("accepted")})
+    second = one("rejected", said=(x, y), parts={"a": one("accepted"), "b": one("errored")})
+    whole = together([first, second, one("accepted")])
+    assert whole.said == (x, y)
+    assert {n: p.told.value for n, p in whole.parts.items()} == {"a": "rejected", "b": "errored"}
 
 
 # records and verdicts

@@ -573,6 +573,20 @@ def test_duplicated_keys_share_their_fate_and_are_warned_about():
     assert run(batch(source.table), Injection.of("null.mcar", "x")).ledger.warnings == ()
 
 
+def test_shared_keys_are_warned_about_once_for_all_parts():
+    table = pa.table({"id": [i // 3 for i in range(300)], "x": [1.0] * 300})
+    plan = resolve(Plan.of(Injection.of("null.mcar", "x", fraction=0.5)), batch(table, ["id"]))
+
+    def told(size):
+        parts = [p.ledger for p in inject_parts(plan, [table.slice(i, size) for i in range(0, 300, size)], key=["id"])]
+        return merge_ledgers(parts).warnings
+
+    says = "rows share their key with an earlier row and so share its fate"
+    assert told(300) == inject(plan, batch(table, ["id"])).ledger.warnings == (f"200 {says}",)
+    assert told(200) == (f"at least 199 {says}",)  # 133 and 66: the cut goes through one key's rows
+    assert told(1) == ()  # no part knows the keys of another
+
+
 def test_partly_null_keys():
     a, b = pa.array(["a", None, "a", None]), pa.array([None, "a", "a", "b"])
     source = batch(pa.table({"a": a, "b": b, "x": [1.0] * 4}), ["a", "b"])

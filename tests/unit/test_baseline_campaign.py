@@ -65,7 +65,7 @@ def experiment(suite="usual", **more):
         "faults": [{"fault": "null.mcar", "columns": ["x", HOSTILE]}, {"fault": "value.sign", "columns": ["x"]}],
         "severities": [3],
         "controls": {"repeats": 0, "benign": 0},
-        "limit_seconds": 20,
+        "limit_seconds": 120,
     }
     return parse_experiment(data | more)
 

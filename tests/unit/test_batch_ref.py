@@ -7,7 +7,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipechaos.batch.ref import BatchRef, Format, discover
@@ -148,6 +148,7 @@ def test_a_user_name_alone_is_no_credential():
 SHORT = st.text(min_size=1, max_size=8).filter(lambda t: ":" not in t and "?" not in t)
 
 
+@settings(max_examples=50)
 @given(
     st.builds(
         BatchRef,

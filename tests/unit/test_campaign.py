@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from pipechaos.campaign import source
 from pipechaos.campaign.experiment import parse_experiment
 from pipechaos.campaign.output import injection_of, rescore, scorecard_of, write_result
 from pipechaos.campaign.replay import replay
@@ -24,6 +25,7 @@ from pipechaos.campaign.tasks import plan_campaign
 from pipechaos.campaign.trials_io import read_trials, write_trials
 from pipechaos.errors import BatchError, ConfigError, ExperimentError, PlanError, UnknownNameError
 from pipechaos.ledger.records import Status
+from pipechaos.report.experiment_run import RunSettings, run_experiment
 from pipechaos.score.baseline import Baseline
 from pipechaos.score.records import Outcome, Review, TrialKind
 
@@ -89,7 +91,7 @@ def touchy(frame):
 
 def sleeps(frame):
     if frame["x"].isna().any() and frame["s"].iloc[0] == "day-2013-06-07":
-        time.sleep(60)
+        time.sleep(600)
     return frame["x"].notna()
 
 
@@ -139,7 +141,7 @@ def experiment(*validators, **more):
         "faults": [{"fault": "null.mcar", "columns": ["x"]}],
         "severities": [3],
         "controls": {"repeats": 1, "benign": 2},
-        "limit_seconds": 20,
+        "limit_seconds": 120,
     }
     return parse_experiment(data | more)
 
@@ -206,15 +208,15 @@ def test_the_same_experiment_twice_and_any_number_of_jobs_give_the_same_bytes(ro
         "contract": {"row_order": True, "extra_columns": True},
     }
     cards, trials = [], []
-    for jobs in (1, 1, 2):
+    for jobs in (1, 2):
         result = run(root, "usual", "gone", jobs=jobs, **more)
         card = json.loads(scorecard_of(result).to_json())
         runtime = card.pop("runtime")
         assert runtime["jobs"] == jobs
         cards.append(json.dumps(card, sort_keys=True))
         trials.append([t.to_row() | {"seconds": 0} for t in result.trials])
-    assert cards[0] == cards[1] == cards[2]
-    assert trials[0] == trials[1] == trials[2]
+    assert cards[0] == cards[1]
+    assert trials[0] == trials[1]
     assert json.loads(cards[0])["reproducible"] == {"same_bytes": True, "voided_by": []}
     assert len(trials[0]) > 100
     other = json.loads(scorecard_of(run(root, "usual", "gone", seed=1, **more)).to_json())
@@ -336,7 +338,7 @@ def test_what_is_missed_is_a_survivor_with_rows_to_look_at(root):
 
 
 def test_time_out_costs_one_trial(root):
-    result = run(root, "sleeps", "usual", limit_seconds=2)
+    result = run(root, "sleeps", "usual", limit_seconds=5)
     found = by_batch(of(result, TrialKind.FAULT, "sleeps"))
     assert found.pop("2013-06-07") is Outcome.ERROR
     assert set(found.values()) == {Outcome.TP}
@@ -713,3 +715,17 @@ def test_a_starter_for_several_validators_is_an_experiment(root, monkeypatch):
 
 def test_the_clock_is_an_argument():
     assert run_campaign.__kwdefaults__["clock"] is time.monotonic
+
+
+def test_a_run_with_its_report_reads_each_batch_once(root, monkeypatch):
+    read, real = [], source.read_batch
+
+    def counting(ref, **declared):
+        read.append(declared["name"])
+        return real(ref, **declared)
+
+    monkeypatch.setattr(source, "read_batch", counting)
+    made = experiment("gone")
+    found = run_experiment(made, root, root / "out", settings=RunSettings(jobs=1), batches=Batches(made, root))
+    assert found.report.explanations  # which look at the batches again
+    assert sorted(read) == sorted(DAYS)

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from pipechaos.cli.drill import command
 from pipechaos.drill.schedule import DrillsPausedError
 from pipechaos.errors import ConfigError
+from pipechaos.safety.switch import Halted
 
 pytest.importorskip("sqlalchemy")
 pytest.importorskip("alembic")
@@ -72,6 +73,17 @@ def test_a_drill_and_its_status(home):
 def test_the_same_id_again_is_the_same_drill(home):
     arguments = ["run", "small.yaml", "--run-id", "mine", "--json", "-", "--quiet", "--jobs", "1"]
     assert json.loads(call(*arguments).stdout) == json.loads(call(*arguments).stdout)
+
+
+def test_the_kill_switch_stops_a_drill_before_anything_and_lifted_it_goes_on(home, monkeypatch):
+    monkeypatch.setenv("PIPECHAOS_KILL_SWITCH", str(home / "halt"))
+    arguments = ["run", "small.yaml", "--run-id", "mine", "--json", "-", "--quiet", "--jobs", "1"]
+    (home / "halt").touch()
+    with pytest.raises(Halted):
+        call(*arguments)
+    assert not (home / "small.drills").exists()
+    (home / "halt").unlink()
+    assert json.loads(call(*arguments).stdout)["trials"] > 0
 
 
 def test_paused_drills_are_refused_released_and_shown(home):

@@ -87,7 +87,7 @@ def experiment(*validators, **more):
         "faults": FAULTS,
         "severities": [4],
         "controls": {"repeats": 1, "benign": 1},
-        "limit_seconds": 20,
+        "limit_seconds": 120,
     }
     return parse_experiment(data | more)
 
@@ -416,7 +416,7 @@ def test_a_drill_that_was_killed_goes_on_with_what_it_began(root, store, at):
         [sys.executable, root / "child.py", root, str(at), when],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
@@ -435,7 +435,7 @@ def test_a_drill_that_was_killed_for_good_has_tried_nothing(root, store):
     (root / "experiment.json").write_text(json.dumps(experiment().model_dump(mode="json")))
     (root / "child.py").write_text(CHILD)
     command = [sys.executable, root / "child.py", root, "10", (FIRST + DAY).isoformat()]
-    subprocess.run(command, capture_output=True, timeout=120, check=False)
+    subprocess.run(command, capture_output=True, timeout=240, check=False)
     assert tried(store, "n1")  # something of it was committed
     drill(root, store, "n2", FIRST + 2 * DAY)
     assert tried(store, "n2") == ALL - tried(store, "n0")

@@ -68,13 +68,14 @@ def _frame(case: dict[str, Any]) -> pd.DataFrame:
 
 
 @cache
-def _schema() -> Any:
-    spec = importlib.util.spec_from_file_location("flights_fixture_schema", EXPECTATIONS / "pandera_schemas/flights.py")
+def _schema(name: str = "flights") -> Any:
+    file = EXPECTATIONS / "pandera_schemas" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_fixture_schema", file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.flights_schema
+    return getattr(module, f"{name}_schema")
 
 
 @cache
@@ -89,15 +90,14 @@ def _gx() -> tuple[Any, Any]:
         return asset.add_batch_definition_whole_dataframe("whole"), gx.ExpectationSuite(**SUITE)
 
 
-def pandera_failures(frame: pd.DataFrame) -> set[str]:
+def pandera_failures(frame: pd.DataFrame, name: str = "flights") -> set[str]:
     from pandera.errors import SchemaErrors
 
-    schema = _schema()
+    schema = _schema(name)
     try:
         schema.validate(frame, lazy=True)
     except SchemaErrors as caught:
-        named = {check.name for column in schema.columns.values() for check in column.checks}
-        named |= {check.name for check in schema.checks}
+        named = _named(schema)
         found = set()
         for error in caught.schema_errors:
             name = getattr(error.check, "name", None)
@@ -106,6 +106,10 @@ def pandera_failures(frame: pd.DataFrame) -> set[str]:
             found.add(name if name in named else f"{missing}:{reason}")
         return found
     return set()
+
+
+def _named(schema: Any) -> set[str]:
+    return {c.name for column in schema.columns.values() for c in column.checks} | {c.name for c in schema.checks}
 
 
 def gx_failures(frame: pd.DataFrame) -> set[str]:
@@ -117,8 +121,8 @@ def gx_failures(frame: pd.DataFrame) -> set[str]:
     return {r.expectation_config.meta["name"] for r in result.results if not r.success}
 
 
-def _params(kind: str) -> list[Any]:
-    return [pytest.param(case, id=case["name"].replace(" ", "-")) for case in MANIFEST[kind]]
+def _params(kind: str, of: dict[str, Any] = MANIFEST) -> list[Any]:
+    return [pytest.param(case, id=case["name"].replace(" ", "-")) for case in of[kind]]
 
 
 @pytest.mark.parametrize("case", _params("must_pass"))
@@ -140,13 +144,21 @@ def test_every_case_is_seen_by_a_suite() -> None:
 
 
 def test_every_named_check_is_shown_to_fail() -> None:
-    schema = _schema()
-    pandera = {check.name for column in schema.columns.values() for check in column.checks}
-    pandera |= {check.name for check in schema.checks}
+    pandera = _named(_schema())
     gx = {expectation["meta"]["name"] for expectation in SUITE["expectations"]}
     assert len(gx) == len(SUITE["expectations"])
     assert pandera - {name for case in MANIFEST["must_fail"] for name in case["pandera"]} == set()
     assert gx - {name for case in MANIFEST["must_fail"] for name in case["gx"]} == set()
+
+
+@pytest.mark.parametrize("case", [*_params("must_pass", MANIFEST["raw"]), *_params("must_fail", MANIFEST["raw"])])
+def test_the_raw_schema_rejects_by_exactly_these_checks(case: dict[str, Any]) -> None:
+    assert pandera_failures(_frame(case), "raw_flights") == set(case.get("pandera", []))
+
+
+def test_every_raw_check_is_shown_to_fail() -> None:
+    named = _named(_schema("raw_flights"))
+    assert named == named & {name for case in MANIFEST["raw"]["must_fail"] for name in case["pandera"]}
 
 
 def test_no_expectation_is_dropped_at_load() -> None:

@@ -196,6 +196,26 @@ def test_dates_given_as_such_become_text():
     assert parse_experiment(changed(("history",), loaded)).history.before == "2013-04-01"
 
 
+def test_half_of_a_surrogate_pair_is_told_with_its_place(tmp_path):
+    file = tmp_path / "e.yaml"
+    file.write_text(
+        'name: "größe \\U0001f600"\nbatches: [a]\nvalidators: [{name: v, spec: s}]\n'
+        'faults: [{fault: missing.sentinel, columns: d, params: &ring {value: "x\\ud800", "\\udc00": {y: "\\udfff"}, '
+        "again: *ring}}]\n"
+    )
+    with pytest.raises(ExperimentError) as caught:
+        load_experiment(file)
+    first, *lines = str(caught.value).splitlines()
+    assert first == f"{file}:"
+    says = "holds half of a surrogate pair, which is no character: write the character itself"
+    assert lines == [
+        f"  faults.0.params.value: 'x\\ud800' {says}",
+        f"  faults.0.params: '\\udc00' {says}",
+        f"  faults.0.params.\\udc00.y: '\\udfff' {says}",
+    ]
+    assert str(caught.value).encode()  # it can be printed
+
+
 def test_a_key_that_is_there_twice(tmp_path):
     file = tmp_path / "e.yaml"
     file.write_text("name: n\nbatches: [a]\nbudget:\n  trials: 1\n  trials: 2\n")

@@ -476,3 +476,9 @@ def test_thin_is_the_same_whatever_comes_before_and_nests():
 
 def test_phases_of_the_catalogue_are_those_a_plan_orders():
     assert {f.phase for f in registry.CATALOGUE.values()} <= set(Phase)
+
+
+def test_a_text_that_is_no_unicode_has_no_id():
+    made = Injection.of("missing.sentinel", "x", params={"value": "x\ud800"})
+    with pytest.raises(ConfigError, match=r"half of a surrogate pair is no character: .*\\ud800"):
+        made.injection_id("b")

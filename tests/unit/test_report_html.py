@@ -487,7 +487,7 @@ def test_another_process_writes_the_same_bytes():
         "sys.stdout.buffer.write(render_html(sample.full()).encode())\n"
     )
     env = {**os.environ, "PYTHONHASHSEED": "12345", "TZ": "Asia/Tokyo"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, cwd=ROOT, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, cwd=ROOT, timeout=240)
     assert done.stdout.decode() == render_html(sample.full()), done.stderr.decode()[-500:]
 
 

@@ -48,7 +48,7 @@ def experiment():
             "faults": [{"fault": "null.mcar", "columns": ["x"]}, {"fault": "drift.mean", "columns": ["x"]}],
             "severities": [1, 5],
             "controls": {"repeats": 1, "benign": 2},
-            "limit_seconds": 20,
+            "limit_seconds": 120,
         }
     )
 

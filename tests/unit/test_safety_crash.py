@@ -223,7 +223,7 @@ def test_a_process_killed_in_its_block_is_known_to_be_gone_long_before_its_lease
 @pytest.mark.parametrize("at", [4, 5, 6, 8, 11, 12, 13])
 def test_really_killed_after_a_step(world, at):
     process = child(world, at)
-    process.communicate("go on\n", timeout=60)
+    process.communicate("go on\n", timeout=240)
     assert process.returncode == -signal.SIGKILL
     assert len(world.recover(now=0.0).undone) == (5 <= at < 13)
     world.check_whole()

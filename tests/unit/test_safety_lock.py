@@ -217,7 +217,7 @@ def test_of_two_processes_one_wins(tmp_path, stale, take):
         assert sorted(racer.stdout.readline() for racer in racers) == ["lost\n", "won\n"]
     finally:
         for racer in racers:
-            racer.communicate("end\n", timeout=60)
+            racer.communicate("end\n", timeout=240)
     assert locks(tmp_path) == []
 
 

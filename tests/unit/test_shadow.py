@@ -270,6 +270,39 @@ def test_sweep_leaves_what_is_not_ours(lake, tmp_path):
     assert (place / "mine" / "notes").is_dir()
 
 
+def test_sweep_finds_the_shadows_of_stages_below_and_nothing_that_lacks_a_marker(lake, tmp_path):
+    top, name = tmp_path / "shadow", HALF.injection_id("2013-06-01")
+    for place in (top, top / "features", top / "nightly" / "features"):
+        age(corrupt(day(lake, "2013-06-01"), [HALF], place), 0.0)
+    too_deep = corrupt(day(lake, "2013-06-01"), [HALF], top / "a" / "b" / "c")
+    elsewhere = corrupt(day(lake, "2013-06-01"), [HALF], tmp_path / "elsewhere")
+    (top / "linked").symlink_to(tmp_path / "elsewhere")
+    (top / "features" / "linked").symlink_to(tmp_path / "elsewhere" / "2013-06-01")
+    mine = top / "features" / "mine" / name
+    mine.mkdir(parents=True)
+    (mine / "notes").write_text("not of pipechaos")
+    for copy in (too_deep, elsewhere):
+        age(copy, 0.0)
+    found = sweep(top, now=1e10, ttl_seconds=0.0)
+    assert found == (
+        f"2013-06-01/{name}",
+        f"features/2013-06-01/{name}",
+        f"nightly/features/2013-06-01/{name}",
+    )
+    assert sorted(p.parents[2] for p in tmp_path.rglob("part-0.parquet") if "lake" not in p.parts) == sorted(
+        [Path(elsewhere.ledger_dir).parents[1], Path(too_deep.ledger_dir).parents[1]]
+    )
+    assert (mine / "notes").exists()
+
+
+def test_sweep_of_a_folder_that_only_holds_shadows(lake, tmp_path):
+    (tmp_path / "all").mkdir()
+    age(corrupt(day(lake, "2013-06-01"), [HALF], tmp_path / "all" / "features"), 0.0)
+    assert len(sweep(tmp_path / "all", now=1e10, ttl_seconds=0.0, dry_run=True)) == 1
+    assert len(sweep(tmp_path / "all", now=1e10, ttl_seconds=0.0)) == 1
+    assert sweep(tmp_path / "all", now=1e10, ttl_seconds=0.0) == ()
+
+
 @pytest.mark.parametrize("name", ["lake/flights", "missing"])
 def test_sweep_refuses_a_folder_that_is_no_shadow(lake, tmp_path, name):
     with pytest.raises(ShadowError, match="nothing was deleted"):

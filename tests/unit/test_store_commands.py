@@ -20,7 +20,7 @@ HOSTILE = "x|`<b>\x1b[31m"
 
 
 def trial(n, outcome, weakness, **more):
-    given = {"columns": ("x",), "params": {"sigma": 2.0}, "moves": "sigma", "severity": 2, "rungs": 5}
+    given = {"columns": ("x",), "params": {"sigma": 2.0}, "moves": "sigma", "severity": 2, "rungs": 5, "fraction": 0.2}
     return Trial(
         trial_id=f"t{n}",
         kind=TrialKind.FAULT,
@@ -140,7 +140,7 @@ def test_compare_as_text_and_as_markdown(place):
     assert "1 newly surviving, 1 no longer, 1 in both runs" in text
     for part in (
         "20.0 % (5.0-50.0), 2 of 10",
-        "severity 2 of 5 (sigma 2)",
+        "severity 2 of 5 (sigma 2, fraction 0.2)",
         "own value",
         "seed 1 and 2",
         "revision abc",

@@ -22,6 +22,8 @@ def note():
         file.write(f"{os.getpid()}\\n")
     if (HERE / "slow").exists():
         time.sleep(0.05)
+    while (HERE / "slow").exists() and (HERE / "calls").read_text().count("\\n") > 50:
+        time.sleep(0.05)  # whoever is to end the task has all the time it needs
 
 
 def strict(frame):

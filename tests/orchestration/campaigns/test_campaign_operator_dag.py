@@ -146,8 +146,9 @@ def check_links(ran):
         links.setdefault(task_id, set()).add(json.loads(value))
     run_id = ran.run.results["campaign"]["run_id"]
     assert links["campaign"] == {f"https://chaos.example/{run_id}/chaos"}
-    assert links["gate"] == {(ran.place / "out" / "campaign" / "report.html").as_uri()}
-    assert links["mapped"] == {(ran.place / "out" / f"mapped-{i}" / "report.html").as_uri() for i in (0, 1)}
+    # where a store keeps the run, the page of our plugin
+    assert links["gate"] == {f"/pipechaos/report?id={run_id}"}
+    assert links["mapped"] == {f"/pipechaos/report?id={r['run_id']}" for r in ran.run.results["mapped"]}
 
 
 def check_copies(ran):

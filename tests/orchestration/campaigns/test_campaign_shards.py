@@ -1,5 +1,7 @@
 """A campaign in parts: what they leave in the store, scored, is a campaign in one."""
 
+import json
+
 import pytest
 
 from pipechaos.airflow.campaign import TaskKey, run_campaign_share, run_campaign_task
@@ -22,8 +24,8 @@ PLACE = {place!r}
 with DAG("shared_out"):
     with TaskGroup("night"):
         sharded_campaign(
-            task_id="campaign", shards=3, experiment=PLACE + "/toy.yaml", store="{{{{ params.store }}}}",
-            out=PLACE + "/out", jobs=1, fail_on=(), params={{"store": PLACE + "/runs.db"}},
+            task_id="campaign", shards=3, experiment=PLACE + "/toy.yaml", store_conn_id="{{{{ params.store }}}}",
+            out=PLACE + "/out", jobs=1, fail_on=(), params={{"store": "drills"}},
         )
 """
 
@@ -79,7 +81,8 @@ def test_mapped_parts_in_a_dag(toy, tmp_path, scorecard):
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "shared.py").write_text(DAG_FILE.format(place=str(toy.place)))
     wanted = ["night.campaign", "night.campaign_faults", "night.campaign_controls"]
-    (run,) = run_dag(tmp_path / "dags", "shared_out", [{}], home=tmp_path / "home", wanted=wanted)
+    store = {"AIRFLOW_CONN_DRILLS": json.dumps({"conn_type": "sqlite", "host": toy.store})}
+    (run,) = run_dag(tmp_path / "dags", "shared_out", [{}], home=tmp_path / "home", wanted=wanted, env=store)
     assert set(run.tasks.values()) == {"success"}
     assert len(run.tasks) == 5
     result = run.results["night.campaign"]

@@ -36,7 +36,11 @@ warnings.simplefilter("ignore")
 blocks = re.findall(r"```python\\n(.*?)```", Path(sys.argv[1]).read_text(), re.DOTALL)
 for block in blocks:
     exec(block)
-print(json.dumps({"loaded": loaded, "blocks": len(blocks)}))
+with airflow.sdk.DAG("defaults", default_args={"shadow": "s", "seed": 7}) as dag:
+    operators.ChaosOperator(task_id="b", batch="b", fault="null.mcar")
+    decorators.chaos_task(fault="null.mcar")(named)()
+defaults = [[type(t).__name__, t.shadow, t.seed] for t in dag.tasks]
+print(json.dumps({"loaded": loaded, "blocks": len(blocks), "defaults": defaults}))
 """
 
 MANAGER = """
@@ -79,6 +83,8 @@ def child(tmp_path, airflow_environment, provider_path):
 def test_a_dag_file_loads_nothing_heavy(child):
     found = child("-c", IMPORTS, str(PAGE))
     assert found["blocks"] == 4  # the DAGs of the page were made
+    # one list of arguments for both, and a DAG's defaults reach it
+    assert found["defaults"] == [["ChaosOperator", "s", 7], ["ChaosDecoratedOperator", "s", 7]]
     loaded = found["loaded"]
     assert "pipechaos.airflow.operators" in loaded
     packages = {name.split(".")[0] for name in loaded}
