@@ -22,7 +22,8 @@ ON = {"PIPECHAOS_LANES": "on", "AIRFLOW_VAR_PIPECHAOS_HALT": "off"}
 TEAM = {"extract", "validate_raw", "features", "validate", "publish"}
 # What the DAG file declares; then, for each validator, the check that has to notice it, None where no check can:
 # - dest and origin: every flight has one, of known form and name
-# - arr_delay: 315 nulls more on a day of 982 flights are over both budgets (35 and 28 %)
+# - arr_delay: 315 nulls more on a day of 982 flights are over the budget of one suite (28 %), not of the other (35 %),
+#   where the label late_15 is not null with it
 # - temp: no Fahrenheit degree is a thousandfold one
 # - carrier: a slip of the hand makes none of the sixteen codes
 # - shuffled values are the same values: no check of either suite relates distance to dest, or raw delays to anything
@@ -33,9 +34,9 @@ BROKEN = {
         ("i2_relation_shuffle", "relation.shuffle", "arr_delay", {"pandera": None}),
     ],
     "features": [
-        ("i0_null_mcar", "null.mcar", "arr_delay", {"pandera": "arr_delay_null_share", "gx": "arr_delay_null_budget"}),
-        ("i1_value_scale", "value.scale", "temp", {"pandera": "temp_bounds", "gx": "temp_bounds"}),
-        ("i2_text_typo", "text.typo", "carrier", {"pandera": "carrier_known", "gx": "carrier_known"}),
+        ("i0_null_mcar", "null.mcar", "arr_delay", {"pandera": "late_15_follows_arr_delay", "gx": "null(arr_delay,"}),
+        ("i1_value_scale", "value.scale", "temp", {"pandera": "temp_bounds", "gx": "between(temp,"}),
+        ("i2_text_typo", "text.typo", "carrier", {"pandera": "carrier_known", "gx": "in_set(carrier,"}),
         ("i3_relation_shuffle", "relation.shuffle", "distance", {"pandera": None, "gx": None}),
     ],
 }

@@ -129,10 +129,10 @@ def test_without_a_reference_there_is_nothing_to_copy(data, given, error):
         copies(data, given)
 
 
-def test_rows_of_a_database_are_refused(data):
+def test_rows_of_a_database_need_somebody_who_knows_the_connection(data):
     source = {"table": "flights", "schema": "lake", "key": ["id"]}
     ref = {"uri": "sql://warehouse", "format": "sql", "name": "d", "connection_id": "warehouse", "sql": source}
-    with pytest.raises(ConfigError, match="no tables"):
+    with pytest.raises(ConfigError, match="needs the connection 'warehouse'"):
         copies(data, ref)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipechaos.testing.dag_runs import run_dag
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 PASSWORD = "wHo-kNoWs:7%/@2"  # noqa: S105 - of a throw-away server
 
@@ -254,7 +254,7 @@ def run(place, database):
             "AIRFLOW_CONN_SHOP_TOO": json.dumps(shop),
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
         },
-        timeout_seconds=420,
+        timeout_seconds=1200,
     )
     return found
 
