@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote, urlencode
 
+from pipechaos.airflow.connections import postgres_url
 from pipechaos.errors import ConfigError
 
 __all__ = ["check_store", "needed_store", "store_of"]
 
 _POSTGRES = ("postgres", "postgresql")
-_EXTRAS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "application_name", "options")
 _NONE = "no store is named: give store, its address, or store_conn_id, an Airflow connection"
 
 
@@ -78,9 +77,4 @@ def _address(connection: Any, conn_id: str) -> str:
             f"connection {conn_id!r} is of type {kind!r}: a store needs one of type postgres, or sqlite with the path "
             "of a file as its host"
         )
-    # quoted, no character of a password is syntax, ${...} included
-    login = ":".join(quote(part, safe="") for part in (connection.login, connection.password) if part)
-    place = f"{connection.host or 'localhost'}{f':{connection.port}' if connection.port else ''}"
-    extras = {k: v for k, v in connection.extra_dejson.items() if k in _EXTRAS}
-    query = f"?{urlencode(extras, quote_via=quote)}" if extras else ""
-    return f"postgresql://{f'{login}@' if login else ''}{place}/{quote(connection.schema or '', safe='')}{query}"
+    return postgres_url(connection)

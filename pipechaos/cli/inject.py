@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipechaos.cli.console import emit_json, json_option, people
 from pipechaos.cli.halt import kill_switch
 from pipechaos.cli.options import batch_options, injection_options, parse_pairs
+
+if TYPE_CHECKING:
+    from pipechaos.inject.shadow import ShadowCopy
+    from pipechaos.plan.injection import Injection
 
 __all__ = ["command"]
 
@@ -45,9 +49,7 @@ def command(
     from pipechaos.batch.io import read_batch
     from pipechaos.batch.ref import BatchRef
     from pipechaos.campaign.source import find_refs
-    from pipechaos.errors import CannotRunError
     from pipechaos.inject.shadow import corrupt
-    from pipechaos.ledger.records import Status
     from pipechaos.plan.injection import Injection
 
     kill_switch().check()
@@ -75,6 +77,13 @@ def command(
         earlier=past,
         before_values=before_values,
     )
+    _tell(copy, injection, batch, json_to)
+
+
+def _tell(copy: ShadowCopy, injection: Injection, batch: str, json_to: str | None) -> None:
+    from pipechaos.errors import CannotRunError
+    from pipechaos.ledger.records import Status
+
     record = copy.ledger.injections[0]
     people().print(
         f"{injection.fault} on {batch}: {copy.ledger.status.value.replace('_', ' ')}"
