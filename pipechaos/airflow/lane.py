@@ -221,7 +221,10 @@ class _Builder:
     def _own(self, kind: type[Any], task_id: str, *, trigger_rule: str = "all_success", **arguments: Any) -> Any:
         from pipechaos.airflow.lane_clone import quieten
 
-        task = kind(task_id=task_id, dag=self.dag, task_group=self.group, trigger_rule=trigger_rule, **arguments)
+        placed = {name: getattr(self.stage, name) for name in ("owner", "queue", "executor")}
+        task = kind(
+            task_id=task_id, dag=self.dag, task_group=self.group, trigger_rule=trigger_rule, **placed, **arguments
+        )
         quieten(task)
         return task
 

@@ -112,15 +112,15 @@ def _outcome(
     found: Mapping[str, OutsideVerdict],
     key: tuple[str, ...],
 ) -> dict[str, Any]:
-    columns = asked.get("columns", ())
+    trial = copies["trials"].get(label) if copies else None
+    made = trial or asked  # what was made counts: a policy's plan can change while a run is under way
+    columns = made.get("columns", ())
     line = {
         "validator": validator,
-        "fault": asked["fault"],
+        "fault": made["fault"],
         "columns": [columns] if isinstance(columns, str) else list(columns),
-        "changed": 0,
+        "changed": trial["changed"] if trial else 0,
     }
-    trial = copies["trials"].get(label) if copies else None
-    line["changed"] = trial["changed"] if trial else 0
     base, said = found[BASE], found[label]
     for part, who in ((base, "on the untouched copy: "), (said, "")):
         if part.told is Told.NOT_EXERCISED:
