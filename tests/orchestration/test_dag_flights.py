@@ -68,7 +68,7 @@ def load(what, lanes):
         what,
         errors=bag.import_errors,
         dags=list(bag.dags),
-        files=[s.file for s in bag.dagbag_stats],
+        files=[Path(s.file).name for s in bag.dagbag_stats],
         downstream={t.task_id: sorted(t.downstream_task_ids) for t in dag.tasks},
         before={t.task_id: sorted(t.get_flat_relative_ids(upstream=True)) for t in dag.tasks},
         serialised=json.dumps(serialization.to_dict(dag)),
