@@ -182,7 +182,7 @@ def judge_ending(ending: Ending, rejects: Sequence[str] = ()) -> OutsideVerdict:
         return OutsideVerdict(told=Told.REJECTED, how=raised[0])
     adapters: tuple[Callable[[], OutsideVerdict | None], ...] = (
         lambda: _of_checks(ending),
-        lambda: _of_result(ending.result) if error is None else _of_pushed(ending.pushed, error),
+        lambda: _of_result(ending.result) if error is None else _of_pushed(ending.pushed, error, rejects),
         lambda: _of_error(error, rejects) if error is not None else _of_choice(ending),
     )
     return next(v for a in adapters if (v := a()) is not None)
@@ -226,10 +226,11 @@ def _of_result(result: Any, error: BaseException | None = None) -> OutsideVerdic
     return OutsideVerdict(told=Told.REJECTED, how="result", said=said[:_SAID_AT_MOST])
 
 
-def _of_pushed(pushed: Any, error: BaseException) -> OutsideVerdict | None:
+def _of_pushed(pushed: Any, error: BaseException, rejects: Sequence[str]) -> OutsideVerdict | None:
     """A result pushed before something was raised: one that says all is well is none, since then it crashed."""
     found = _of_result(pushed, error)
-    return None if found is None or found.told is Told.ACCEPTED else found
+    declared = found is not None and found.told is Told.ERRORED and bool(_names(error) & {*rejects})
+    return None if found is None or found.told is Told.ACCEPTED or declared else found
 
 
 def _gx_said(expectation: Mapping[str, Any]) -> Said:
@@ -291,14 +292,18 @@ def not_exercised(how: str) -> OutsideVerdict:
     return OutsideVerdict(told=Told.NOT_EXERCISED, how=how)
 
 
+def _names(error: BaseException) -> set[str]:
+    kinds = type(error).__mro__
+    return {k.__name__ for k in kinds} | {f"{k.__module__}.{k.__qualname__}" for k in kinds}
+
+
 def _of_error(error: BaseException, rejects: Sequence[str]) -> OutsideVerdict:
     kinds = type(error).__mro__
-    names = {k.__name__ for k in kinds} | {f"{k.__module__}.{k.__qualname__}" for k in kinds}
     how = kinds[0].__name__
     pandera = [k for k in kinds if k.__name__ in _PANDERA and k.__module__.partition(".")[0] == "pandera"]
     if pandera:
         return _of_pandera(error, how)
-    if names & {*_REFUSALS, *rejects}:
+    if _names(error) & {*_REFUSALS, *rejects}:
         return OutsideVerdict(told=Told.REJECTED, how=how)
     return OutsideVerdict(told=Told.ERRORED, how=how)
 

@@ -82,6 +82,8 @@ def test_what_is_pushed_does_not_say_itself_that_an_expectation_raised():
 def test_a_suite_whose_column_is_gone_has_detected_nothing(form):
     pushed, error = ended(GONE, NOT_NULL, ROWS, form=form)
     assert judge_ending(Ending(error=error, pushed=pushed)).told.value == "errored"
+    declared = judge_ending(Ending(error=error, pushed=pushed), ["GXValidationFailed"])
+    assert (declared.told.value, declared.how, declared.said) == ("rejected", "GXValidationFailed", ())
 
 
 def test_without_the_exception_an_empty_result_tells():
