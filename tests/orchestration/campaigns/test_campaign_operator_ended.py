@@ -92,7 +92,9 @@ def test_a_failed_gate_fails_for_good_and_its_result_is_there(toy, start):
     assert said["error"] == "AirflowFailException"
     assert said["message"] == "campaign 'toy': a gate failed: fnr of weak: at least 77.91%, allowed 50.00%"
     assert pushed == {"pushed": "return_value", "exit_code": 1}
-    assert said["link"] == (toy.place / "out" / "report.html").as_uri()
+    with open_store(toy.store) as store:
+        (record,) = store.runs()
+    assert said["link"] == f"/pipechaos/report?id={record.run_id}"
 
 
 @pytest.mark.parametrize("file", ["halt", "gone/halt"])  # there; and in a folder that is lost
