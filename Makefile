@@ -3,7 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 OUT := build/demo
-PARALLEL := -n auto --maxprocesses 4
+# a module on one worker: the Airflow runs and servers that its tests share are started once
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 # what can differ between versions of Airflow: how it keeps tasks, hands over XComs, loads DAG files and plug-ins
 ON_AIRFLOW31 := $(addprefix tests/orchestration/,versions test_lane_dag.py test_lane_dag_shapes.py test_lane_dag_structure.py \
   policies/test_policy_structure.py campaigns/test_campaign_operator_dag.py campaigns/test_notifier_channels.py \
@@ -59,7 +60,7 @@ test-feast: $(VENV)-feast/.installed  ## the feature store's check, in an enviro
 	@$(VENV)-feast/bin/python -m pytest tests/feature_store $(ARGS)
 
 test-airflow31: $(VENV)-airflow31/.installed  ## the oldest Airflow there may be, and Great Expectations' own provider
-	@$(VENV)-airflow31/bin/python -m pytest $(ON_AIRFLOW31) $(PARALLEL) --dist loadfile $(ARGS)
+	@$(VENV)-airflow31/bin/python -m pytest $(ON_AIRFLOW31) $(PARALLEL) $(ARGS)
 
 lint: $(VENV)/.installed  ## ruff and mypy
 	@$(BIN)/ruff format --check .
