@@ -63,9 +63,13 @@ def postgres_url(connection: Any) -> str:
     >>> parts = {"login": "me", "password": "p@ss", "host": "db", "port": None, "schema": "shop", "extra_dejson": {}}
     >>> postgres_url(SimpleNamespace(**parts))
     'postgresql://me:p%40ss@db/shop'
+    >>> postgres_url(SimpleNamespace(**{**parts, "login": None}))
+    'postgresql://:p%40ss@db/shop'
     """
-    # quoted, no character of a password is syntax, ${...} included
-    login = ":".join(quote(part, safe="") for part in (connection.login, connection.password) if part)
+    # quoted, no character of a password is syntax, ${...} included; one without a login must not become the login
+    login = quote(connection.login or "", safe="")
+    if connection.password:
+        login += f":{quote(connection.password, safe='')}"
     place = f"{connection.host or 'localhost'}{f':{connection.port}' if connection.port else ''}"
     extras = {k: v for k, v in connection.extra_dejson.items() if k in _EXTRAS}
     query = f"?{urlencode(extras, quote_via=quote)}" if extras else ""
