@@ -11,9 +11,9 @@ from urllib.parse import quote, urlencode
 
 from pipechaos.errors import ConfigError
 
-__all__ = ["led", "postgres_url", "url_of"]
+__all__ = ["POSTGRES", "led", "postgres_url", "url_of"]
 
-_POSTGRES = ("postgres", "postgresql")
+POSTGRES = ("postgres", "postgresql")
 # what libpq takes; the rest of a connection's extra is for the hook
 _EXTRAS = (
     "sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "connect_timeout", "application_name", "options",
@@ -44,7 +44,7 @@ def url_of(connection_id: str) -> str:
     if kind == "duckdb":
         path = connection.host or (f"/{connection.schema}" if connection.schema else "")
         return f"duckdb:///{path}"
-    if kind not in _POSTGRES:
+    if kind not in POSTGRES:
         raise ConfigError(
             f"connection {connection_id!r} is of type {kind!r}: tables are copied in databases of type postgres, or "
             "duckdb with the path of a file as its host"

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 
     from pipechaos.airflow.lane_handover import Judging
 
-__all__ = ["ENABLED", "Lane", "chaos_lane"]
+__all__ = ["ENABLED", "Lane", "chaos_lane", "slug"]
 
 ENABLED = "PIPECHAOS_LANES"
-_BASE = "base"
 _INJECTION = ("fault", "columns", "severity", "fraction", "placement", "params", "seed", "repeat", "exact")
 _TRIALS = 100
 # rules that wait for all that comes before, and so for the copies: a clone may keep them
@@ -139,7 +138,7 @@ def chaos_lane(
         leading=frozenset(t for c in consumers for t in (c.task_id, *c.get_flat_relative_ids(upstream=True))),
         rejects=tuple(r if isinstance(r, str) else f"{r.__module__}.{r.__qualname__}" for r in rejects),
         copying={
-            "shadow": f"{str(shadow).rstrip('/')}/{_slug(source.task_id)}",
+            "shadow": f"{str(shadow).rstrip('/')}/{slug(source.task_id)}",
             "key": key,
             "time": time,
             "target": target,
@@ -163,7 +162,7 @@ class _Builder:
         from airflow.sdk import TaskGroup
 
         self.dag, self.stage, self.key, self.seconds = dag, stage, stage_key, seconds
-        name = f"chaos_{_slug(stage.task_id)}"
+        name = f"chaos_{slug(stage.task_id)}"
         if name in dag.task_group.get_task_group_dict():
             raise ConfigError(f"stage {stage.task_id!r} has a lane already: give its validators to one call")
         self.group: TaskGroup = TaskGroup(
@@ -181,7 +180,7 @@ class _Builder:
     ) -> Lane:
         from airflow.providers.standard.operators.empty import EmptyOperator
 
-        from pipechaos.airflow.lane_handover import Judging
+        from pipechaos.airflow.lane_handover import BASE, Judging
         from pipechaos.airflow.lane_tasks import LaneCopyOperator, LaneScoreOperator
 
         limit = timedelta(seconds=self.seconds + 60)
@@ -191,7 +190,7 @@ class _Builder:
         )
         judges: dict[str, dict[str, BaseOperator]] = {}
         for validator in validators:
-            for label in (_BASE, *injections):
+            for label in (BASE, *injections):
                 judging = Judging(
                     stage=self.stage.task_id,
                     stage_key=self.key,
@@ -233,7 +232,7 @@ class _Builder:
 
         clone = clone_of(
             validator,
-            task_id=f"{_slug(validator.task_id)}__{label}",
+            task_id=f"{slug(validator.task_id)}__{label}",
             group=self.group,
             judging=judging,
             seconds=self.seconds,
@@ -346,10 +345,11 @@ def _labelled(injections: Sequence[Mapping[str, Any]], validators: int) -> dict[
                 raise UnknownNameError("key", str(name), _INJECTION, "an injection")
         if not isinstance(injection.get("fault"), str):
             raise ConfigError(f"injection {dict(injection)!r} names no fault (see `pipechaos faults`)")
-    return {f"i{n}_{_slug(i['fault'])}": dict(i) for n, i in enumerate(injections)}
+    return {f"i{n}_{slug(i['fault'])}": dict(i) for n, i in enumerate(injections)}
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
+    """Name of a task as a part of another's, or of a path."""
     return re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:80]
 
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pipechaos.airflow.lane_handover import BASE
 from pipechaos.airflow.tasks import ref_of
 from pipechaos.batch.io import iter_tables, read_batch, write_batch
+from pipechaos.batch.model import Batch
 from pipechaos.batch.ref import BatchRef, Format
 from pipechaos.batch.sql_connect import Connections
 from pipechaos.errors import ConfigError, PipechaosError
@@ -19,7 +21,6 @@ from pipechaos.ledger.records import Status
 from pipechaos.plan.injection import Injection
 
 __all__ = [
-    "BASE",
     "Caps",
     "Copied",
     "Declared",
@@ -30,8 +31,6 @@ __all__ = [
     "shaped",
     "trial_of",
 ]
-
-BASE = "base"
 
 
 class OverCapError(PipechaosError):
@@ -152,10 +151,12 @@ def make_copies(
     made: dict[Path, None] = {}
     homes: list[Path] = []
     trials: dict[str, Any] = {}
+    past: list[Batch] = []
     try:
         for label, injection in plan.items():
             may_inject()
-            copies = [_corrupted(ref, injection, shadow, declared, made) for ref in refs]
+            past = past or _past(declared)
+            copies = [_corrupted(ref, injection, shadow, declared, past, made) for ref in refs]
             homes = homes or [c.home.parent for c in copies]
             trials[label] = trial_of(injection, copies, shaped(given, items, [c.at for c in copies]))
             in_time(clock, until, caps)
@@ -211,10 +212,20 @@ class Copied:
     injection: str
 
 
-def _corrupted(ref: BatchRef, injection: Injection, shadow: str, declared: Declared, made: dict[Path, None]) -> Copied:
-    past = [
+def _past(declared: Declared) -> list[Batch]:
+    return [
         read_batch(ref_of(h), key=declared.key, time=declared.time, target=declared.target) for h in declared.history
     ]
+
+
+def _corrupted(
+    ref: BatchRef,
+    injection: Injection,
+    shadow: str,
+    declared: Declared,
+    past: Sequence[Batch],
+    made: dict[Path, None],
+) -> Copied:
     known = set(Path(shadow).glob(f"*/{injection.injection_id(ref.name)}"))
     copy = corrupt(
         ref,

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["CopyHandover", "Judging"]
+__all__ = ["BASE", "CopyHandover", "Judging"]
 
+BASE = "base"  # label of the untouched copy
 _RETURNED = "return_value"
 _WAITED = "pipechaos_waited"
 _MISSING = object()
@@ -190,7 +191,7 @@ class CopyHandover:
         made = self._copies_made()
         if made is None:  # the lane was skipped: whoever asks does not get to judge
             return None
-        return made["base"] if self._lane.label == "base" else made["trials"][self._lane.label]["given"]
+        return made[BASE] if self._lane.label == BASE else made["trials"][self._lane.label]["given"]
 
     def _copies_made(self) -> Any:
         if self._made is None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from pipechaos.airflow.lane_copies import BASE
+from pipechaos.airflow.lane_handover import BASE
 from pipechaos.airflow.outside_verdicts import LATE, OutsideVerdict, Told
 from pipechaos.errors import BatchError
 from pipechaos.faults import registry

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipechaos.airflow.connections import led, url_of
+from pipechaos.airflow.lane_handover import BASE, CopyHandover
 from pipechaos.airflow.outside_verdicts import LATE, OutsideVerdict, Told, not_exercised
 from pipechaos.batch.ref import BatchRef
 from pipechaos.batch.sql_connect import Dialect, place_of
@@ -19,12 +20,7 @@ from pipechaos.inject.sql_pointing import pointed_at
 from pipechaos.inject.sql_upkeep import check_copy, drop_copy
 from pipechaos.inject.sql_watch import watched
 
-if TYPE_CHECKING:
-    from pipechaos.airflow.lane_handover import CopyHandover
-
 __all__ = ["TableJudging", "drop_tables", "led_to_copy", "renamed"]
-
-_BASE = "base"
 
 
 @contextmanager
@@ -115,7 +111,7 @@ class TableJudging:
             return f"its arguments name {named['schema']}.{named['table']}: that is the source, wherever we lead it"
         # a crash counts for nothing; and what raises on a copy that it let pass untouched has looked at the copy: a
         # column that is gone is an error before anything is read
-        if raised and (self._ti.label != _BASE or found.told is Told.ERRORED):
+        if raised and (self._ti.label != BASE or found.told is Told.ERRORED):
             return ""
         if self._read is None or self._read():
             return ""

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pipechaos.airflow.lane_copies import BASE, Caps, Copied, Declared, OverCapError, in_time, shaped, trial_of
+from pipechaos.airflow.lane_copies import Caps, Copied, Declared, OverCapError, in_time, shaped, trial_of
+from pipechaos.airflow.lane_handover import BASE
 from pipechaos.airflow.lane_table import check_table
 from pipechaos.airflow.tasks import ref_of
 from pipechaos.batch.io import read_batch

@@ -73,6 +73,7 @@ class LaneCopyOperator(BaseOperator):
         from time import time as now
 
         from pipechaos.airflow.connections import url_of
+        from pipechaos.airflow.failures import AirflowSkipException
         from pipechaos.airflow.halting import switch_of
         from pipechaos.airflow.lane_copies import Caps, Declared, OverCapError, make_copies
         from pipechaos.safety.switch import Halted
@@ -96,7 +97,7 @@ class LaneCopyOperator(BaseOperator):
             )
         except (OverCapError, Halted) as stop:
             ti.xcom_push(key=_REASON, value=str(stop))
-            raise _skip(str(stop)) from None
+            raise AirflowSkipException(str(stop)) from None
 
 
 class LaneScoreOperator(BaseOperator):
@@ -153,11 +154,3 @@ def _listed(batch: Any) -> Any:
     """Output of a mapped stage as a list: Airflow gives a sequence that fetches when it is asked."""
     lazy = isinstance(batch, Sequence) and not isinstance(batch, (str, list, tuple))
     return list(batch[:]) if lazy else batch
-
-
-def _skip(why: str) -> Any:
-    try:
-        from airflow.sdk.exceptions import AirflowSkipException
-    except ImportError:  # before Airflow 3.3
-        from airflow.exceptions import AirflowSkipException
-    return AirflowSkipException(why)

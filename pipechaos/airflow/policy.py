@@ -12,10 +12,10 @@ from typing import Any
 
 from airflow.policies import hookimpl
 
-__all__ = ["dag_policy", "task_policy"]
+__all__ = ["ADDED", "dag_policy", "task_policy"]
 
 _PLAN = "PIPECHAOS_POLICY"
-_ADDED = "_pipechaos_by_policy"  # on each task that the plan added
+ADDED = "_pipechaos_by_policy"  # on each task that the plan added
 
 
 @hookimpl(trylast=True)  # type: ignore[untyped-decorator]
@@ -30,7 +30,7 @@ def dag_policy(dag: Any) -> None:
 @hookimpl(wrapper=True)  # type: ignore[untyped-decorator]
 def task_policy(task: Any) -> Generator[None, Any, Any]:
     """Let the other policies pass; where one refuses or loads a task that the plan added, that is ours to bear."""
-    ours = hasattr(task, _ADDED)
+    ours = hasattr(task, ADDED)
     try:
         result = yield
     except Exception as error:

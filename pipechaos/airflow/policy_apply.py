@@ -8,12 +8,11 @@ import os
 from functools import cache
 from typing import Any
 
+from pipechaos.airflow.policy import ADDED
 from pipechaos.airflow.policy_plan import Deployment, Mode, Plan, PlanSource, Stretch, read_plan
 from pipechaos.errors import ConfigError, PipechaosError, UnknownNameError
 
 __all__ = ["apply_plan", "give_up"]
-
-_ADDED = "_pipechaos_by_policy"
 
 
 def apply_plan(dag: Any) -> None:
@@ -40,9 +39,9 @@ def give_up(task: Any, error: Exception) -> None:
     error
         What the other policy raised.
     """
-    dag, group = task.dag, task.__dict__[_ADDED]
+    dag, group = task.dag, task.__dict__[ADDED]
     if group in dag.task_group.children:
-        names = [t.task_id for t in dag.tasks if getattr(t, _ADDED, None) == group]
+        names = [t.task_id for t in dag.tasks if getattr(t, ADDED, None) == group]
         _take_out(dag, names, [group])
         _warn(
             f"DAG {dag.dag_id!r} gets no lane {group!r}: a policy of this deployment refused its task "
@@ -97,10 +96,7 @@ def _add_lane(dag: Any, stretch: Stretch) -> None:
     copies: Any = lane.copies
     copies.more_sources = {"plan": PlanSource(stretch=stretch)}
     for name in set(dag.task_dict) - before:
-        dag.task_dict[name].__dict__[_ADDED] = copies.task_group.group_id
-    for task in (copies, lane.score, lane.end):
-        if task is not None:
-            task.owner = stage.owner  # a deployment may refuse tasks of nobody
+        dag.task_dict[name].__dict__[ADDED] = copies.task_group.group_id
 
 
 def _go_live(dag: Any, stretch: Stretch) -> None:

@@ -7,7 +7,6 @@ object would see arguments that are not rendered yet.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -116,6 +115,7 @@ def _left_alone(ti: Any, name: str, own: Any, reason: str) -> Any:
 def _corrupted(task: Any, context: Any, own: Any) -> _Corrupted:
     from time import time as now
 
+    from pipechaos.airflow.lane import slug
     from pipechaos.airflow.lane_copies import Caps, Declared, make_copies
     from pipechaos.airflow.tasks import ref_of
     from pipechaos.ledger.records import Status
@@ -134,7 +134,7 @@ def _corrupted(task: Any, context: Any, own: Any) -> _Corrupted:
     made = make_copies(
         given,
         {_LABEL: asked["injections"][0]},
-        shadow=f"{str(shadow).rstrip('/')}/{_slug(stretch.dag)}/{_slug(stretch.stage)}",
+        shadow=f"{str(shadow).rstrip('/')}/{slug(stretch.dag)}/{slug(stretch.stage)}",
         caps=Caps(
             rows=asked.get("max_rows", 1_000_000),
             batches=asked.get("max_batches", 16),
@@ -178,10 +178,6 @@ def _output(own: Any, stretch: Stretch) -> Any:
     if not isinstance(own, Mapping) or stretch.output not in own:
         raise ConfigError(f"what the stage returned has no {stretch.output!r}")
     return own[stretch.output]
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:80]
 
 
 def _told(error: BaseException) -> str:

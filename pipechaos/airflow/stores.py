@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipechaos.airflow.connections import postgres_url
+from pipechaos.airflow.connections import POSTGRES, postgres_url
 from pipechaos.errors import ConfigError
 
 __all__ = ["check_store", "needed_store", "store_of"]
 
-_POSTGRES = ("postgres", "postgresql")
 _NONE = "no store is named: give store, its address, or store_conn_id, an Airflow connection"
 
 
@@ -72,7 +71,7 @@ def _address(connection: Any, conn_id: str) -> str:
     kind = connection.conn_type
     if kind == "sqlite" and connection.host:
         return str(connection.host)
-    if kind not in _POSTGRES:
+    if kind not in POSTGRES:
         raise ConfigError(
             f"connection {conn_id!r} is of type {kind!r}: a store needs one of type postgres, or sqlite with the path "
             "of a file as its host"
