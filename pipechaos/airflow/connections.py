@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from pipechaos.errors import ConfigError
 
-__all__ = ["POSTGRES", "led", "postgres_url", "url_of"]
+__all__ = ["POSTGRES", "connection_of", "led", "postgres_url", "url_of"]
 
 POSTGRES = ("postgres", "postgresql")
 # what libpq takes; the rest of a connection's extra is for the hook
@@ -34,12 +34,7 @@ def url_of(connection_id: str) -> str:
     ConfigError
         There is no such connection, it is of another type, or its password is made anew for each session.
     """
-    from airflow.sdk import Connection
-
-    try:
-        connection = Connection.get(connection_id)
-    except Exception as exc:  # noqa: BLE001 - whatever a secrets backend raises; its text may hold what it found
-        raise ConfigError(f"connection {connection_id!r} cannot be looked up ({type(exc).__name__})") from None
+    connection = connection_of(connection_id)
     kind = connection.conn_type
     if kind == "duckdb":
         path = connection.host or (f"/{connection.schema}" if connection.schema else "")
@@ -49,13 +44,32 @@ def url_of(connection_id: str) -> str:
             f"connection {connection_id!r} is of type {kind!r}: tables are copied in databases of type postgres, or "
             "duckdb with the path of a file as its host"
         )
-    if connection.extra_dejson.get("iam"):
-        raise ConfigError(f"connection {connection_id!r} logs in by IAM, which has no password to read its tables with")
     return postgres_url(connection)
+
+
+def connection_of(connection_id: str) -> Any:
+    """Airflow's connection of an id.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be looked up.
+    """
+    from airflow.sdk import Connection
+
+    try:
+        return Connection.get(connection_id)
+    except Exception as exc:  # noqa: BLE001 - whatever a secrets backend raises; its text may hold what it found
+        raise ConfigError(f"connection {connection_id!r} cannot be looked up ({type(exc).__name__})") from None
 
 
 def postgres_url(connection: Any) -> str:
     """URL of a connection of type ``postgres``, its password in it.
+
+    Raises
+    ------
+    ConfigError
+        Its password is made anew for each session.
 
     Examples
     --------
@@ -65,13 +79,20 @@ def postgres_url(connection: Any) -> str:
     'postgresql://me:p%40ss@db/shop'
     >>> postgres_url(SimpleNamespace(**{**parts, "login": None}))
     'postgresql://:p%40ss@db/shop'
+    >>> postgres_url(SimpleNamespace(**{**parts, "host": "/run/postgresql", "port": 5433}))
+    'postgresql://me:p%40ss@/shop?host=%2Frun%2Fpostgresql&port=5433'
     """
+    if connection.extra_dejson.get("iam"):
+        raise ConfigError(f"connection {connection.conn_id!r} logs in by IAM, which has no password that can be given")
     # quoted, no character of a password is syntax, ${...} included; one without a login must not become the login
     login = quote(connection.login or "", safe="")
     if connection.password:
         login += f":{quote(connection.password, safe='')}"
     place = f"{connection.host or 'localhost'}{f':{connection.port}' if connection.port else ''}"
     extras = {k: v for k, v in connection.extra_dejson.items() if k in _EXTRAS}
+    if str(connection.host or "").startswith(("/", "@")):  # the folder of a socket, which no URL has room for
+        place, at = "", {"host": connection.host, "port": connection.port}
+        extras |= {k: v for k, v in at.items() if v}
     query = f"?{urlencode(extras, quote_via=quote)}" if extras else ""
     return f"postgresql://{f'{login}@' if login else ''}{place}/{quote(connection.schema or '', safe='')}{query}"
 

@@ -25,7 +25,7 @@ __all__ = ["ENABLED", "Lane", "chaos_lane", "slug"]
 
 ENABLED = "PIPECHAOS_LANES"
 _INJECTION = ("fault", "columns", "severity", "fraction", "placement", "params", "seed", "repeat", "exact")
-_TRIALS = 100
+_CLONES = 100
 # rules that wait for all that comes before, and so for the copies: a clone may keep them
 _WAITING = ("none_failed", "none_failed_min_one_success", "all_done", "all_done_min_one_success")
 _NOT_CLONED = {
@@ -72,6 +72,7 @@ def chaos_lane(
     halt_variable: str | None = None,
     accept_longer_runs: bool = False,
     table: Mapping[str, Any] | None = None,
+    accept_locks: bool = False,
 ) -> Lane:
     """Put a lane round a stretch of a DAG; call it when the stretch is wired.
 
@@ -108,6 +109,9 @@ def chaos_lane(
         Where the stage writes a table and returns no reference to it: ``connection_id`` and ``table``, maybe
         ``schema``, ``where`` (conditions), ``key``, ``name`` and ``readers`` (roles that may read copies); templates
         are rendered.
+    accept_locks
+        Needed for tables of DuckDB, which locks the whole file while a copy is written: a task of yours that opens it
+        meanwhile fails, unless it tries again.
 
     Returns
     -------
@@ -149,6 +153,7 @@ def chaos_lane(
             "halt_file": halt_file,
             "halt_variable": halt_variable,
             "table": table,
+            "accept_locks": accept_locks,
         },
     )
     _check_apart(lane, consumers)
@@ -209,7 +214,7 @@ class _Builder:
             records=records,
             injections=injections,
             copies_task=copies.task_id,
-            key=copying["key"],
+            key=copying["key"] or (copying["table"] or {}).get("key", ()),
             trigger_rule="all_done",
         )
         # the lane's one leaf is not executed and cannot fail: no task of the lane has a say in the run's state
@@ -287,6 +292,13 @@ def _check_tasks(stage: Any, validators: Sequence[Any], consumers: Sequence[Any]
             raise ConfigError(f"{task.task_id!r} is in another DAG than {stage.task_id!r}: a lane lies in one DAG")
     for twice in sorted(({stage.task_id} | {c.task_id for c in consumers}) & names):
         raise ConfigError(f"{twice!r} is given as a validator and as stage or consumer: it can be only one of them")
+    short: dict[str, str] = {}
+    for name in sorted(names):
+        if (first := short.setdefault(slug(name), name)) != name:
+            raise ConfigError(
+                f"validators {first!r} and {name!r} would have clones of one name, {slug(name)!r}: rename one, or give "
+                "each a lane of its own behind a stage of its own"
+            )
     for task in validators:
         used = taken_by(task)
         if used & names:
@@ -334,10 +346,11 @@ def _check_dag(dag: Any, tasks: Sequence[Any], *, accept_longer_runs: bool) -> N
 def _labelled(injections: Sequence[Mapping[str, Any]], validators: int) -> dict[str, dict[str, Any]]:
     if not injections:
         raise ConfigError("no injection is named: give injections=[{'fault': 'null.mcar', 'columns': 'x'}]")
-    if len(injections) * validators > _TRIALS:
+    clones = (len(injections) + 1) * validators
+    if clones > _CLONES:
         raise ConfigError(
-            f"{len(injections)} injections on {validators} validators are more than {_TRIALS} tasks in every run: name "
-            "fewer, or run a campaign in one task (CampaignOperator)"
+            f"{len(injections)} injections and a control for each of {validators} validators are {clones} tasks in "
+            f"every run, more than {_CLONES}: name fewer, or run a campaign in one task (CampaignOperator)"
         )
     for injection in injections:
         for name in injection:

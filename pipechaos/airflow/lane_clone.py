@@ -239,7 +239,7 @@ def clone_of(task: BaseOperator, *, task_id: str, group: TaskGroup, judging: Jud
     clone.__dict__.pop("_log", None)
     quieten(clone)
     clone._pre_execute_hook = clone._post_execute_hook = None
-    clone.do_xcom_push, clone.multiple_outputs = True, False
+    clone.multiple_outputs = False
     clone.doc_md = _doc(task, judging)
     limit = timedelta(seconds=max(1.0, seconds))
     clone.execution_timeout = min(task.execution_timeout or limit, limit)
@@ -268,14 +268,14 @@ def quieten(task: BaseOperator) -> None:
     Parameters
     ----------
     task
-        Of the lane; ``default_args`` of a DAG reach it too.
+        Of the lane; ``default_args`` of a DAG reach it too. Its result stays: the score needs it.
     """
     for kind in ("execute", "failure", "success", "retry", "skipped"):
         setattr(task, f"on_{kind}_callback", [])
     task.retries, task.email, task.email_on_failure, task.email_on_retry = 0, None, False, False
     if hasattr(task, "retry_policy"):
         task.retry_policy = None
-    task.outlets = []
+    task.outlets, task.do_xcom_push = [], True
     task.depends_on_past = task.wait_for_downstream = False
     # in the weight of the stage all that comes after it is summed up: the lane adds nothing
     task.priority_weight, task.weight_rule = 0, _absolute(task)

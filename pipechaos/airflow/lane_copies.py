@@ -28,6 +28,7 @@ __all__ = [
     "in_time",
     "injection_of",
     "make_copies",
+    "past_of",
     "shaped",
     "trial_of",
 ]
@@ -84,6 +85,7 @@ def make_copies(
     table: Mapping[str, Any] | None = None,
     connections: Connections | None = None,
     slot: str = "",
+    accept_locks: bool = False,
 ) -> dict[str, Any]:
     """Write every copy into the shadow, or none.
 
@@ -109,6 +111,8 @@ def make_copies(
         URLs of databases by connection id.
     slot
         Run that copies of tables are for.
+    accept_locks
+        Whether a DuckDB file may be locked while copies are written.
 
     Returns
     -------
@@ -144,6 +148,7 @@ def make_copies(
             connections=connections,
             readers=(table or {}).get("readers", ()),
             slot=slot,
+            accept_locks=accept_locks,
         )
     for ref in refs:
         check_shadow(shadow, ref)
@@ -155,7 +160,7 @@ def make_copies(
     try:
         for label, injection in plan.items():
             may_inject()
-            past = past or _past(declared)
+            past = past or past_of(declared)
             copies = [_corrupted(ref, injection, shadow, declared, past, made) for ref in refs]
             homes = homes or [c.home.parent for c in copies]
             trials[label] = trial_of(injection, copies, shaped(given, items, [c.at for c in copies]))
@@ -212,10 +217,10 @@ class Copied:
     injection: str
 
 
-def _past(declared: Declared) -> list[Batch]:
-    return [
-        read_batch(ref_of(h), key=declared.key, time=declared.time, target=declared.target) for h in declared.history
-    ]
+def past_of(declared: Declared, connections: Connections | None = None) -> list[Batch]:
+    """Earlier batches, read as the batch is."""
+    as_declared: dict[str, Any] = {"key": declared.key, "time": declared.time, "target": declared.target}
+    return [read_batch(ref_of(h), connections=connections, **as_declared) for h in declared.history]
 
 
 def _corrupted(
@@ -226,7 +231,7 @@ def _corrupted(
     past: Sequence[Batch],
     made: dict[Path, None],
 ) -> Copied:
-    known = set(Path(shadow).glob(f"*/{injection.injection_id(ref.name)}"))
+    known = set(check_shadow(shadow, ref).glob(f"*/{injection.injection_id(ref.name)}"))
     copy = corrupt(
         ref,
         [injection],

@@ -10,17 +10,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pipechaos.airflow.lane_copies import Caps, Copied, Declared, OverCapError, in_time, shaped, trial_of
+from pipechaos.airflow.lane_copies import Caps, Copied, Declared, OverCapError, in_time, past_of, shaped, trial_of
 from pipechaos.airflow.lane_handover import BASE
 from pipechaos.airflow.lane_table import check_table
-from pipechaos.airflow.tasks import ref_of
-from pipechaos.batch.io import read_batch
 from pipechaos.batch.model import Batch
 from pipechaos.batch.ref import BatchRef
 from pipechaos.batch.sql import sql_ref
 from pipechaos.batch.sql_connect import Connections, Dialect, place_of
 from pipechaos.errors import ConfigError, PipechaosError, ShadowError
-from pipechaos.inject.shadow import MARKER
+from pipechaos.inject.shadow import MARKER, local_path
 from pipechaos.inject.sql_shadow import copy_table, corrupt_table
 from pipechaos.inject.sql_snapshot import SqlSnapshot, take_snapshot
 from pipechaos.inject.sql_upkeep import drop_copy, sweep_schemas
@@ -80,6 +78,7 @@ def copy_tables(
     connections: Connections | None,
     readers: Sequence[str] = (),
     slot: str = "",
+    accept_locks: bool = False,
 ) -> dict[str, Any]:
     """Load every copy into a shadow schema, or none; see :func:`pipechaos.airflow.lane_copies.make_copies`.
 
@@ -99,13 +98,20 @@ def copy_tables(
         Roles of PostgreSQL that may read the copies.
     slot
         Run that the copies are for: two runs at a time have each their own.
+    accept_locks
+        Whether a DuckDB file may be locked meanwhile.
     """
     place = _one_place(refs, connections)
+    if place is Dialect.DUCKDB and not accept_locks:
+        raise ConfigError(
+            "the table is in a DuckDB file, which is locked as a whole while copies are written: a task of the DAG "
+            "that opens it meanwhile fails. Where those tasks try again, say accept_locks=True"
+        )
     items = list(given) if isinstance(given, (list, tuple)) else [given]
     lane = _Lane(
         ledgers=_ledgers(shadow), declared=declared, connections=connections, readers=readers, slot=slot, caps=caps,
         until=until, clock=clock,
-        history=[read_batch(ref_of(h), key=declared.key, connections=connections) for h in declared.history],
+        history=past_of(declared, connections),
     )  # fmt: skip
     sweep_schemas(refs[0], now=lane.times()["now"], connections=connections)
     taken = _snapshots(refs, lane)
@@ -150,7 +156,9 @@ def _one_place(refs: Sequence[BatchRef], connections: Connections | None) -> Dia
 
 def _ledgers(shadow: str) -> Path:
     """Private folder for ledgers, marked so that a sweep of the shadow knows them."""
-    place = Path(shadow)
+    place = local_path(shadow)
+    if place is None:
+        raise ShadowError(f"the shadow {shadow} is not local: give a folder of this machine, or a mounted one")
     if place.exists() and any(place.iterdir()) and not (place / MARKER).is_file():
         raise ShadowError(f"{place} holds files and is no shadow of ours: give a folder that is new or empty")
     place.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -33,6 +33,8 @@ class LaneCopyOperator(BaseOperator):
         as on; the lane is skipped.
     table
         That the stage writes, where it returns no reference to it.
+    accept_locks
+        Whether a DuckDB file may be locked while copies are written.
 
     Attributes
     ----------
@@ -60,6 +62,7 @@ class LaneCopyOperator(BaseOperator):
         halt_file: str | None = None,
         halt_variable: str | None = None,
         table: Mapping[str, Any] | None = None,
+        accept_locks: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -67,6 +70,7 @@ class LaneCopyOperator(BaseOperator):
         self.key, self.time, self.target, self.history = key, time, target, history
         self.max_rows, self.max_batches, self.max_seconds = max_rows, max_batches, max_seconds
         self.halt_file, self.halt_variable, self.table = halt_file, halt_variable, table
+        self.accept_locks = accept_locks
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Copy."""
@@ -92,6 +96,7 @@ class LaneCopyOperator(BaseOperator):
                 clock=now,
                 may_inject=switch.check,
                 table=self.table,
+                accept_locks=self.accept_locks,
                 connections=url_of,
                 slot=f"{ti.dag_id} {ti.run_id} {self.task_id}",
             )
@@ -142,11 +147,13 @@ class LaneScoreOperator(BaseOperator):
         reason = ""
         if self.copies is None:
             reason = context["ti"].xcom_pull(task_ids=self.copies_task, key=_REASON) or "no copies were made"
-        found = score_lane(self.copies, self.records, self.injections, key=self.key, reason=reason)
+        try:
+            found = score_lane(self.copies, self.records, self.injections, key=self.key, reason=reason)
+        finally:
+            for schema, why in drop_tables(self.copies, self.records).items():
+                self.log.warning("Copy %s stays until its time is over and a sweep finds it: %s", schema, why)
         for line in found["outcomes"]:
             self.log.info("%(validator)s, %(fault)s on %(columns)s: %(outcome)s (%(how)s)", line)
-        for schema, why in drop_tables(self.copies, self.records).items():
-            self.log.warning("Copy %s stays until its time is over and a sweep finds it: %s", schema, why)
         return found
 
 

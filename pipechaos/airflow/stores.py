@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipechaos.airflow.connections import POSTGRES, postgres_url
+from pipechaos.airflow.connections import POSTGRES, connection_of, postgres_url
 from pipechaos.errors import ConfigError
 
 __all__ = ["check_store", "needed_store", "store_of"]
@@ -43,14 +43,10 @@ def store_of(store: str | None, conn_id: str | None) -> str | None:
     Raises
     ------
     ConfigError
-        Both are given, or the connection is of another type.
+        Both are given, or the connection cannot be looked up, is of another type or has no lasting password.
     """
     check_store(store, conn_id)
-    if conn_id is None:
-        return store
-    from airflow.sdk import Connection
-
-    return _address(Connection.get(conn_id), conn_id)
+    return store if conn_id is None else _address(connection_of(conn_id), conn_id)
 
 
 def needed_store(store: str | None, conn_id: str | None) -> str:

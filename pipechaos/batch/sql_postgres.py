@@ -15,10 +15,12 @@ from pipechaos.batch.sql_session import VALUE, SqlColumn, SqlTable
 from pipechaos.batch.sql_source import SqlSource
 from pipechaos.errors import BatchError, MissingExtraError, UnknownNameError
 
-__all__ = ["COUNTS_SINCE", "PostgresSession", "postgres_lock", "postgres_session"]
+__all__ = ["COUNTS_SINCE", "HOLDS_A_LOCK", "PostgresSession", "postgres_lock", "postgres_session"]
 
 COUNTS_SINCE = 150_000
 """First version that counts reads when it is told to."""
+HOLDS_A_LOCK = "pipechaos lock"
+"""Name that a session which only holds or waits for a lock goes by in the server's list."""
 _LOAD_ROWS = 16_384
 _PATIENCE = "15s"
 _COLUMNS = """
@@ -218,6 +220,7 @@ def postgres_lock(url: str, shown: str, name: str, wait: Callable[[], None]) -> 
         try:
             connection = stack.enter_context(closing(_connected(url, shown, write=False)))
             connection.autocommit = True
+            connection.execute(f"SET application_name = '{HOLDS_A_LOCK}'")
             while not connection.execute(asked, [name]).fetchone()[0]:
                 wait()
         except psycopg.Error as exc:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipechaos.batch.ref import BatchRef
-from pipechaos.batch.sql_connect import Connections, place_of, reading, writing
+from pipechaos.batch.sql_connect import Connections, Place, place_of, reading, writing
 from pipechaos.batch.sql_read import sql_source
 from pipechaos.batch.sql_session import SqlSession
 from pipechaos.errors import BatchError, ShadowError
@@ -98,7 +98,8 @@ def sweep_schemas(
     refuse_naive(now)
     place = place_of(database.uri if isinstance(database, BatchRef) else database, connections)
     with reading(place) as session:
-        old = [n for n in shadow_schemas(session) if _over(session, n, now)]
+        found = shadow_schemas(session)
+    old = [n for n in found if _looks_over(place, n, now)]
     if dry_run:
         return SqlSweep(dropped=tuple(old), kept={})
     dropped, kept = [], {}
@@ -112,6 +113,18 @@ def sweep_schemas(
         except BatchError as exc:
             kept[name] = str(exc)
     return SqlSweep(dropped=tuple(dropped), kept=kept)
+
+
+def _looks_over(place: Place, schema: str, now: datetime) -> bool:
+    """Looked at in a session of its own: another run may drop its schema meanwhile, which ends a transaction."""
+    try:
+        with reading(place) as session:
+            return _over(session, schema, now)
+    except BatchError:
+        with reading(place) as session:
+            if schema in shadow_schemas(session):
+                raise
+        return False
 
 
 def _over(session: SqlSession, schema: str, now: datetime) -> bool:

@@ -22,6 +22,12 @@ _COUNTED = f"""
     SELECT CAST(coalesce(sum(coalesce(seq_scan, 0) + coalesce(idx_scan, 0)), 0) AS bigint)
     FROM pg_catalog.pg_stat_all_tables WHERE schemaname = {VALUE} AND relname = {VALUE}
 """  # noqa: S608 - a value stands for itself
+_OTHERS = f"""
+    SELECT count(*) FROM pg_catalog.pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND coalesce(application_name, '') <> {VALUE}
+      AND coalesce(backend_type, 'client backend') = 'client backend'
+"""  # noqa: S608 - a value stands for itself
+_watched_until: dict[str, float] = {}  # of this process, by lock
 
 
 @contextmanager
@@ -61,11 +67,43 @@ def watched(
     if place.dialect is not Dialect.POSTGRESQL:
         raise CannotRunError(f"{place.shown} does not count who reads its tables: only PostgreSQL does")
     name = "pipechaos reads " + ",".join(sorted(sql_source(r).shown for r in refs))
-    with postgres_lock(place.address, place.shown, name, wait) as version:
+    waited = []
+
+    def waiting() -> None:
+        waited.append(True)
+        wait()
+
+    with postgres_lock(place.address, place.shown, name, waiting) as version:
         if version < COUNTS_SINCE:
             raise CannotRunError(f"{place.shown} is older than PostgreSQL 15: it cannot be told what was read")
+        # what somebody read before us may be counted only now, and would be taken for our reading
+        if waited or time.monotonic() - _watched_until.get(name, float("-inf")) < SETTLE_SECONDS:
+            _until_alone(place, sleep)
         before = _scans(place, refs)
-        yield lambda: _risen(place, refs, before, sleep)
+        try:
+            yield lambda: _risen(place, refs, before, sleep)
+        finally:
+            _watched_until[name] = time.monotonic()
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds to wait between looks, :data:`SETTLE_SECONDS` in all."""
+    waited, pause = 0.0, 0.05
+    while waited < SETTLE_SECONDS:
+        yield pause
+        waited, pause = waited + pause, min(1.0, pause * 2)
+
+
+def _until_alone(place: Place, sleep: Callable[[float], None]) -> None:
+    """Wait until no session holds counts back: none is open that could have read, or all had their time."""
+    from pipechaos.batch.sql_postgres import HOLDS_A_LOCK
+
+    for pause in _pauses():
+        gc.collect()  # a session in a pool that nobody holds any more ends
+        with reading(place) as session:
+            if session.execute(_OTHERS, [HOLDS_A_LOCK]) == [(0,)]:
+                return
+        sleep(pause)
 
 
 def _scans(place: Place, refs: Sequence[BatchRef]) -> int:
@@ -77,11 +115,9 @@ def _scans(place: Place, refs: Sequence[BatchRef]) -> int:
 
 
 def _risen(place: Place, refs: Sequence[BatchRef], before: int, sleep: Callable[[float], None]) -> bool:
-    waited, pause = 0.0, 0.05
-    while _scans(place, refs) <= before:
-        if waited >= SETTLE_SECONDS:
-            return False
+    for pause in _pauses():
+        if _scans(place, refs) > before:
+            return True
         gc.collect()  # a session in a pool that nobody holds any more ends, and then its reads are counted
         sleep(pause)
-        waited, pause = waited + pause, min(1.0, pause * 2)
-    return True
+    return _scans(place, refs) > before

@@ -25,8 +25,8 @@ def file(data):
 
 def copies(data, given, injections=None, caps=ROOM, clock=lambda: 100.0, **more):
     asked = {"i0": NULLS} if injections is None else injections
-    shadow = str(data / "shadow")
-    return make_copies(given, asked, shadow=shadow, caps=caps, declared=Declared(), clock=clock, **more)
+    how = {"shadow": str(data / "shadow"), "caps": caps, "declared": Declared(), "clock": clock}
+    return make_copies(given, asked, **{**how, **more})
 
 
 def test_a_path_stays_a_path_with_its_hive_folders(data, file, tree):
@@ -101,11 +101,13 @@ def test_at_the_cap_it_is_made(data, file):
     assert copies(data, str(file), caps=Caps(rows=200, batches=1, seconds=60))["trials"]["i0"]["changed"] == 200
 
 
-def test_what_fails_halfway_leaves_nothing_and_what_was_there_stays(data, file, tree):
-    kept = copies(data, str(file))["trials"]["i0"]["given"]
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_what_fails_halfway_leaves_nothing_and_what_was_there_stays(data, file, tree, scheme):
+    shadow, plan = f"{scheme}{data}/shadow", {"i1": {**NULLS, "fraction": 0.5}, "i2": {**NULLS, "columns": "y"}}
+    kept = copies(data, str(file), shadow=shadow)["trials"]["i0"]["given"]
     before = tree(data / "shadow")
     with pytest.raises(UnknownNameError, match="unknown column 'y'"):
-        copies(data, str(file), {"i0": NULLS, "i1": {**NULLS, "fraction": 0.5}, "i2": {**NULLS, "columns": "y"}})
+        copies(data, str(file), {"i0": NULLS, **plan}, shadow=shadow)
     assert tree(data / "shadow") == before
     assert Path(kept).is_file()
 

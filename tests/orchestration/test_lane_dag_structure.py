@@ -65,7 +65,7 @@ def looks(t):
         "callbacks": sum(len(getattr(t, f"on_{k}_callback")) for k in KINDS),
         "hooks": [t._pre_execute_hook is not None, t._post_execute_hook is not None],
         "retries": t.retries, "outlets": len(t.outlets), "pool": t.pool, "queue": t.queue,
-        "past": t.depends_on_past, "weight": t.priority_weight, "rule": t.trigger_rule.value,
+        "past": t.depends_on_past, "result": t.do_xcom_push, "weight": t.priority_weight, "rule": t.trigger_rule.value,
         "up": sorted(t.upstream_task_ids),
         "seconds": t.execution_timeout and t.execution_timeout.total_seconds(), "kind": t.task_type,
     }
@@ -75,6 +75,7 @@ def facts():
     noisy = {
         **{f"on_{k}_callback": page for k in KINDS}, "retries": 3, "pool": "small", "queue": "gpu",
         "depends_on_past": True, "priority_weight": 9, "trigger_rule": "none_failed",
+        "do_xcom_push": False,
     }
     own = {"outlets": [Asset(name="a", uri="x-demo://a")], "execution_timeout": timedelta(seconds=7), "doc_md": "mine",
            "pre_execute": page, "post_execute": page, "op_kwargs": {"keeps": {"results": []}}}
@@ -153,6 +154,21 @@ def groups():
     return sorted(dag.task_ids)
 
 
+def keys():
+    """Key columns that the score is told, by how they are declared."""
+    table = {"connection_id": "shop", "table": "orders"}
+    made = {}
+    for name, more in {
+        "lane": {"key": ["a"]},
+        "table": {"table": {**table, "key": ["b"]}},
+        "both": {"key": ["a"], "table": {**table, "key": ["b"]}},
+        "none": {"table": table},
+    }.items():
+        dag, _ = build(lambda s, c, p, more=more: chaos_lane(s, c, p, **HOW, **more))
+        made[name] = list(dag.get_task("chaos_stage.score").key)
+    return made
+
+
 def rules():
     """Which trigger rule a clone has, by its validator's."""
     made = {}
@@ -198,6 +214,14 @@ def refusals():
             stage >> second >> end
             chaos_lane(stage, [first, second], end, **HOW)
 
+    def two_of_a_name():
+        with DAG("d", schedule=None):
+            stage = PythonOperator(task_id="stage", python_callable=print)
+            checks = [PythonOperator(task_id=n, python_callable=print) for n in ("c_a", "c.a")]
+            end = PythonOperator(task_id="end", python_callable=print)
+            stage >> checks >> end
+            chaos_lane(stage, checks, end, **HOW)
+
     def chain():
         with DAG("d", schedule=None):
             stage = PythonOperator(task_id="stage", python_callable=print)
@@ -229,7 +253,9 @@ def refusals():
         "nothing": with_how(injections=[]),
         "misspelt": with_how(injections=[{"fault": "null.mcar", "column": "x"}]),
         "no fault": with_how(injections=[{"columns": "x"}]),
-        "too many": with_how(injections=[NULLS] * 101),
+        "too many": with_how(injections=[NULLS] * 100),
+        "just enough": with_how(injections=[NULLS] * 99),
+        "one name": two_of_a_name,
         "no time": with_how(max_seconds=0),
         "twice": lambda: build(lambda s, c, p: [chaos_lane(s, c, p, **HOW), chaos_lane(s, c, p, **HOW)]),
         "no validator": lambda: build(lambda s, c, p: chaos_lane(s, [], p, **HOW)),
@@ -253,7 +279,7 @@ def refusals():
 
 with contextlib.redirect_stdout(sys.stderr):
     answer = {"parsed": PARSED, "facts": facts(), "off": off(), "setups": setups(), "groups": groups()}
-    answer["said"], answer["up_by_rule"] = refusals(), rules()
+    answer["said"], answer["up_by_rule"], answer["keys"] = refusals(), rules(), keys()
     answer["heavy"] = sorted(m for m in ("pandas", "pyarrow", "numpy", "scipy", "pandera") if m in sys.modules)
 print("=" + json.dumps(answer))
 '''
@@ -290,8 +316,10 @@ def test_a_lane_tells_nobody_tries_once_and_outranks_nothing(found):
     for name, t in [*((n, tasks[n]) for n in MINE), *mapped.items()]:
         assert (t["callbacks"], t["retries"], t["outlets"], t["past"], t["weight"]) == (0, 0, 0, False, 0), name
         assert t["hooks"] == [False, False]
+        assert t["result"], "the score and its readers need it"
         assert (t["pool"], t["queue"]) == ("small", "gpu"), "where the team said its tasks run"
     assert tasks["check"]["callbacks"] == 5, "the team's own task keeps what it has"
+    assert tasks["check"]["result"] is False
     assert (tasks["check"]["retries"], tasks["check"]["outlets"], tasks["check"]["weight"]) == (3, 1, 9)
 
 
@@ -307,6 +335,10 @@ def test_clones_are_the_teams_tasks_with_their_time_limit(found):
             ["chaos_stage.copies"],
         )
     assert found["up_by_rule"] == {"one_success": "all_success", "always": "all_success", "all_done": "all_done"}
+
+
+def test_the_score_knows_the_key_that_its_batch_is_read_by(found):
+    assert found["keys"] == {"lane": ["a"], "table": ["b"], "both": ["a"], "none": []}
 
 
 def test_the_only_new_leaf_cannot_fail(found):
@@ -355,7 +387,8 @@ def test_parsing_imports_nothing_heavy(found):
         ("nothing", "ConfigError: no injection is named"),
         ("misspelt", "UnknownNameError: unknown key 'column' in an injection: did you mean 'columns'?"),
         ("no fault", "ConfigError: injection {'columns': 'x'} names no fault"),
-        ("too many", "ConfigError: 101 injections on 1 validators are more than 100 tasks"),
+        ("too many", "ConfigError: 100 injections and a control for each of 1 validators are 101 tasks"),
+        ("one name", "ConfigError: validators 'c.a' and 'c_a' would have clones of one name, 'c_a'"),
         ("no time", "ConfigError: max_rows, max_batches and max_seconds must be above 0"),
         ("twice", "ConfigError: stage 'stage' has a lane already"),
         ("no validator", "ConfigError: a validator is missing"),
@@ -368,6 +401,6 @@ def test_where_a_lane_could_not_be_kept_apart_it_is_refused(found, case, text):
     assert found["said"][case].startswith(text)
 
 
-@pytest.mark.parametrize("case", ["fine", "accepted", "mapped"])
+@pytest.mark.parametrize("case", ["fine", "accepted", "mapped", "just enough"])
 def test_where_it_can_it_is_not(found, case):
     assert found["said"][case] == ""

@@ -70,6 +70,9 @@ with DAG("shop", schedule=None) as dag:
         SQLTableCheckOperator(
             task_id="count", conn_id="shop", table="orders", checks={"all_rows": {"check_statement": "COUNT(*) = 200"}}
         ),
+        SQLTableCheckOperator.partial(task_id="mapped", conn_id="shop", table="orders").expand(
+            checks=[{"rows": {"check_statement": "COUNT(*) = 200"}}, {"nulls": {"check_statement": "COUNT(price) > 0"}}]
+        ),
         by_hook(),
     ]
     published = publish()
@@ -162,6 +165,7 @@ LANES = """
     sql_watch.SETTLE_SECONDS = 3.0  # nobody here keeps a session open
 
     NULLS = {"fault": "null.mcar", "columns": "price", "fraction": 0.3}
+    DUCK = {"accept_locks": True}
     FOUR = [
         NULLS, {**NULLS, "fraction": 1.0}, {"fault": "rows.drop", "fraction": 0.5},
         {"fault": "schema.drop_column", "columns": "price"},
@@ -170,14 +174,27 @@ LANES = """
     MORE = {"shadow": str(HOME / "shadow"), "key": ["id"], "enabled": True}
     chaos_lane(load, checks, published, injections=FOUR, table=ORDERS, **MORE)
     chaos_lane(parts, strays, strayed, injections=[NULLS], table=ORDERS, **MORE)
-    chaos_lane(ref, ducks, duck_end, injections=[NULLS, {**NULLS, "fraction": 0.0}], **MORE)
-    chaos_lane(pond, check_pond, end_pond, injections=[NULLS], **MORE)
+    chaos_lane(ref, ducks, duck_end, injections=[NULLS, {**NULLS, "fraction": 0.0}], **DUCK, **MORE)
+    chaos_lane(pond, check_pond, end_pond, injections=[NULLS], **DUCK, **MORE)
 
     small = task(task_id="small")(lambda: None)()
     check_small = SQLCheckOperator(task_id="check_small", conn_id="shop", sql="SELECT count(*) > 0 FROM orders")
     end_small = task(task_id="end_small")(lambda: None)()
     load >> small >> check_small >> end_small
     chaos_lane(small, check_small, end_small, injections=[NULLS], table=ORDERS, max_rows=100, **MORE)
+
+    @task
+    def loses():  # somebody clears the folder with the ledgers before they are scored
+        import shutil
+
+        shutil.rmtree(HOME / "lost", ignore_errors=True)
+        assert PostgresHook("shop").get_first(COUNT)[0] == 0
+
+    loss = task(task_id="loss")(lambda: (HOME / "lost").mkdir(exist_ok=True))()
+    losing = loses()
+    end_loss = task(task_id="end_loss")(lambda: None)()
+    load >> loss >> losing >> end_loss
+    chaos_lane(loss, losing, end_loss, injections=[NULLS], table=ORDERS, **{**MORE, "shadow": str(HOME / "lost")})
 
     @task
     def table():
@@ -282,6 +299,7 @@ def test_a_table_that_the_stage_writes_is_judged_by_fixed_names(run):
         "top": ["fn", "fn", "fn", "error"],  # an all-null column has max 0
         "top_strict": ["fn", "error", "fn", "error"],  # ... or crashes the check
         "count": ["fn", "fn", "tp", "fn"],
+        "mapped": ["fn", "tp", "tp", "error"],  # by the second, the first; a crash of any
         "by_hook": ["tp", "tp", "fn", "error"],
     }
     controls = run.results["chaos_load.score"]["controls"]
@@ -340,6 +358,7 @@ def test_copies_are_gone_when_their_lane_is_over(run, place, database):
     asked = "SELECT DISTINCT schema_name FROM information_schema.schemata WHERE schema_name LIKE 'pipechaos%'"
     with psycopg.connect(database) as c:
         left = [n for (n,) in c.execute(asked)]
+    assert run.tasks["chaos_loss.score"] == "failed"  # its ledgers were gone; the copies go all the same
     assert left == [run.results["broken"]["batch"]["sql"]["schema"]]  # the operator's own, for a day
     with closing(duckdb.connect(str(place / "lake.duckdb"), read_only=True)) as c:
         assert c.execute(asked).fetchall() == []

@@ -12,12 +12,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pipechaos.airflow import lane_sql
+from pipechaos.airflow import lane_sql, lane_sql_copies
 from pipechaos.airflow.lane_copies import Caps, Declared, OverCapError, make_copies
 from pipechaos.batch.ref import BatchRef
 from pipechaos.batch.sql import sql_ref
 from pipechaos.errors import BatchError, ConfigError, ShadowError, UnknownNameError
-from pipechaos.inject import sql_watch
+from pipechaos.inject import sql_upkeep, sql_watch
 from pipechaos.inject.shadow import sweep
 from pipechaos.inject.sql_pointing import pointed_at
 from pipechaos.inject.sql_upkeep import check_copy, drop_copy, sweep_schemas
@@ -50,17 +50,14 @@ class Shop:
         return [n for (n,) in self.run(asked)]
 
     def copy(self, given=None, *, table=TABLE, plan=PLAN, rows=1000, batches=4, seconds=60, **options):
-        return make_copies(
-            given,
-            plan,
-            shadow=str(self.place / "shadow"),
-            caps=Caps(rows=rows, batches=batches, seconds=seconds),
-            declared=Declared(key=("id",)),
-            clock=lambda: self.clock,
-            table=table,
-            connections=self.connections,
-            **options,
-        )
+        how = {
+            "shadow": str(self.place / "shadow"),
+            "caps": Caps(rows=rows, batches=batches, seconds=seconds),
+            "declared": Declared(key=("id",)),
+            "clock": lambda: self.clock,
+            "connections": self.connections,
+        }
+        return make_copies(given, plan, table=table, **{**how, **options})
 
 
 @pytest.fixture
@@ -277,6 +274,92 @@ def test_two_readers_of_one_copy_are_told_apart(shop, monkeypatch):
         assert said == []
     thread.join(60)
     assert said == [False]
+
+
+def test_a_late_count_is_not_the_next_readers(shop):
+    """A server has the counts of a session that stays open some seconds later: by then another one is watched."""
+    ref = refs(shop.copy(), "base")[0]
+    with closing(psycopg.connect(shop.url, autocommit=True)) as first:
+        with sql_watch.watched([ref], connections=shop.connections) as read:
+            first.execute(f"SELECT count(*) FROM {ref.sql.schema}.orders")
+            shop.run(f"SELECT count(*) FROM {ref.sql.schema}.orders")  # in a session that has ended
+            assert read() is True
+
+        def sleep(seconds):
+            first.close()
+            time.sleep(0.1)
+
+        with sql_watch.watched([ref], connections=shop.connections, sleep=sleep) as read:
+            assert read() is False
+
+
+@pytest.mark.parametrize("when", ["shadow_schemas", "find_mark"])
+def test_a_schema_that_goes_while_a_sweep_looks_is_no_error(shop, monkeypatch, when):
+    """Another run drops its copies between the listing and the look, or in the middle of the look."""
+    made = shop.copy()
+    mine = getattr(sql_upkeep, when)
+
+    def raced(session, *schema):
+        if when == "shadow_schemas":
+            found = mine(session)
+        session.execute("SELECT count(*) FROM pg_catalog.pg_namespace")  # what the transaction sees is settled
+        drop_copy(refs(made, "i0")[0], connections=shop.connections)
+        return found if when == "shadow_schemas" else mine(session, *schema)
+
+    monkeypatch.setattr(sql_upkeep, when, raced)
+    swept = sweep_schemas("sql://shop", now=datetime.fromtimestamp(NOW + 500, UTC), connections=shop.connections)
+    assert (len(swept.dropped), swept.kept) == (2, {})
+    assert shop.schemas() == []
+
+
+def test_a_sweep_that_cannot_look_says_so(shop, monkeypatch):
+    shop.copy()
+
+    def refused(session, schema):
+        raise BatchError("no right to read")
+
+    monkeypatch.setattr(sql_upkeep, "find_mark", refused)
+    with pytest.raises(BatchError, match="no right"):
+        sweep_schemas("sql://shop", now=datetime.fromtimestamp(NOW + 500, UTC), connections=shop.connections)
+
+
+def test_ledgers_of_a_shadow_that_is_named_by_a_url(shop, monkeypatch):
+    monkeypatch.chdir(shop.place)
+    made = shop.copy(shadow=f"file://{shop.place}/by-url")
+    assert Path(made["trials"]["i0"]["ledger"]).is_relative_to(shop.place / "by-url")
+    assert not (shop.place / "file:").exists()
+    with pytest.raises(ShadowError, match="is not local"):
+        shop.copy(shadow="s3://bucket/shadow")
+
+
+def test_history_is_read_as_the_table_is(shop, monkeypatch):
+    shop.run("CREATE TABLE earlier AS SELECT id, price, DATE '2026-11-01' + id AS day FROM orders")
+    shop.run("ALTER TABLE orders ADD day date DEFAULT '2026-11-30'")
+    past, seen = sql_ref("earlier", connection_id="shop", key=["id"]).to_json(), []
+    mine = lane_sql_copies.corrupt_table
+
+    def noting(*args, **given):
+        seen.extend(given["history"])
+        return mine(*args, **given)
+
+    monkeypatch.setattr(lane_sql_copies, "corrupt_table", noting)
+    how = Declared(key=("id",), time="day", target=("price",), history=(past,))
+    shop.copy(declared=how, plan={"i0": PLAN["i0"]})
+    (batch,) = seen
+    assert (batch.key, batch.time, batch.target, batch.table.num_rows) == (("id",), "day", ("price",), 100)
+
+
+def test_a_file_that_is_locked_as_a_whole_needs_consent(tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    lake = tmp_path / "lake.duckdb"
+    with closing(duckdb.connect(str(lake))) as c:
+        c.execute("CREATE TABLE orders AS SELECT i AS id, CAST(i AS DOUBLE) AS price FROM range(100) t(i)")
+    given = sql_ref("orders", url=f"duckdb:///{lake}", key=["id"]).to_json()
+    shop = Shop("", tmp_path)
+    with pytest.raises(ConfigError, match="accept_locks=True"):
+        shop.copy(given, table=None)
+    assert not (tmp_path / "shadow").exists()
+    assert set(shop.copy(given, table=None, accept_locks=True)["trials"]) == set(PLAN)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,20 @@ def test_what_else_the_connection_says_of_its_server_is_kept_and_foreign_keys_ar
     )
 
 
+def test_a_socket_is_named_by_its_folder(connection):
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    conninfo = pytest.importorskip("psycopg.conninfo")
+    connection(host="/run/post gres", port=5433, login="me", password=HARD, schema="results")
+    address = parse_address(store_of(None, "drills"), {"HOME": "not this"})
+    (arguments, given) = sqlalchemy.create_engine(address.url).dialect.create_connect_args(
+        sqlalchemy.make_url(address.url)
+    )
+    wanted = {"host": "/run/post gres", "port": "5433", "user": "me", "password": HARD, "dbname": "results"}
+    assert {k: str(v) for k, v in given.items() if k in wanted} == wanted
+    assert arguments == []
+    assert conninfo.conninfo_to_dict(store_of(None, "drills")) == wanted
+
+
 def test_a_file_is_the_host_of_a_sqlite_connection(connection):
     connection(conn_type="sqlite", host="/srv/runs.db")
     assert store_of(None, "drills") == "/srv/runs.db"
@@ -58,6 +72,22 @@ def test_another_type_is_refused_without_its_password(connection, fields):
     with pytest.raises(ConfigError, match="connection 'drills' is of type") as caught:
         needed_store(None, "drills")
     assert HARD not in str(caught.value)
+
+
+def test_a_connection_that_cannot_be_looked_up_is_told_without_what_the_backend_said(connection, monkeypatch):
+    def broken(conn_id):
+        raise RuntimeError(f"vault: {HARD}")
+
+    monkeypatch.setattr(sys.modules["airflow.sdk"], "Connection", SimpleNamespace(get=broken))
+    with pytest.raises(ConfigError, match=r"connection 'drills' cannot be looked up \(RuntimeError\)") as caught:
+        store_of(None, "drills")
+    assert caught.value.__suppress_context__
+
+
+def test_a_login_whose_password_does_not_last_is_refused(connection):
+    connection(host="db", login="me", schema="results", extra_dejson={"iam": True}, conn_id="drills")
+    with pytest.raises(ConfigError, match="connection 'drills' logs in by IAM"):
+        store_of(None, "drills")
 
 
 def test_a_server_that_is_not_there_is_told_without_the_password(connection):
