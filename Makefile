@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT := build/demo
 # a module on one worker: the Airflow runs and servers that its tests share are started once
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # what can differ between versions of Airflow: how it keeps tasks, hands over XComs, loads DAG files and plug-ins
 ON_AIRFLOW31 := $(addprefix tests/orchestration/,versions test_lane_dag.py test_lane_dag_shapes.py test_lane_dag_structure.py \
   policies/test_policy_structure.py campaigns/test_campaign_operator_dag.py campaigns/test_notifier_channels.py \

@@ -23,6 +23,17 @@ def pytest_configure():
     os.environ.pop("PIPECHAOS_KILL_SWITCH", None)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """What may take minutes comes first: workers that share out modules then end at about the same time."""
+
+    def limit(item):
+        mark = item.get_closest_marker("timeout")
+        return mark.args[0] if mark else 0
+
+    items.sort(key=limit, reverse=True)
+
+
 @pytest.fixture(scope="session")
 def postgres():
     """Address of a server without its database: ``postgresql://chaos:secret@127.0.0.1:PORT``."""

@@ -153,6 +153,7 @@ class CampaignOperator(CampaignTask):
         """Run it, publish the score, and fail where that is asked for."""
         from pipechaos.airflow.campaign import TaskKey, run_campaign_task
         from pipechaos.airflow.halting import switch_of
+        from pipechaos.airflow.messages import message_of
 
         with self.campaign():
             store = store_of(self.store, self.store_conn_id)
@@ -171,6 +172,7 @@ class CampaignOperator(CampaignTask):
                 say=self.log.info,
             )
         self.report_link = report_link(result, self.report_url)
+        self.log.info("%s", message_of(result, {"task": self.task_id}))
         if result["halted"]:
             context["ti"].xcom_push(key="return_value", value=result)
             raise AirflowSkipException(result["stopped"])

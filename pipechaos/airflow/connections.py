@@ -1,4 +1,4 @@
-"""Airflow connections of databases: their URL for our own reading and writing, and the way they lead to a copy."""
+"""Airflow connections: of databases their URL, of stores their file system, and the way the former lead to a copy."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import copy
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from pipechaos.errors import ConfigError
 
-__all__ = ["POSTGRES", "connection_of", "led", "postgres_url", "url_of"]
+if TYPE_CHECKING:
+    from pipechaos.batch.connections import Resolver
+
+__all__ = ["POSTGRES", "connection_of", "filesystem_of", "led", "postgres_url", "resolver", "url_of"]
 
 POSTGRES = ("postgres", "postgresql")
 # what libpq takes; the rest of a connection's extra is for the hook
@@ -45,6 +48,36 @@ def url_of(connection_id: str) -> str:
             "duckdb with the path of a file as its host"
         )
     return postgres_url(connection)
+
+
+def filesystem_of(connection_id: str, uri: str) -> Any:
+    """Connected fsspec file system of a connection, as Airflow's ``ObjectStoragePath`` has it.
+
+    Parameters
+    ----------
+    connection_id
+        Of any type whose provider knows the scheme; or what a DAG file attached under this id (``attach``).
+    uri
+        Where the batch is; its scheme says which provider.
+
+    Raises
+    ------
+    ConfigError
+        There is no such connection, or no provider that knows the scheme.
+    """
+    from airflow.sdk.io import attach
+
+    from pipechaos.batch.connections import connected
+
+    scheme, found, _ = uri.partition("://")
+    return connected(attach(scheme if found else "file", connection_id), connection_id, uri)
+
+
+def resolver() -> Resolver:
+    """Connections of Airflow, looked up when the task runs."""
+    from pipechaos.batch.connections import Resolver
+
+    return Resolver(database=url_of, filesystem=filesystem_of)
 
 
 def connection_of(connection_id: str) -> Any:

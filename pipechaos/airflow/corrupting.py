@@ -58,7 +58,7 @@ class CorruptingOperator(BaseOperator):
 
     def corrupted(self, batch: Any) -> dict[str, Any]:
         """Break a copy of a batch, given as its reference, path or URL."""
-        from pipechaos.airflow.connections import url_of
+        from pipechaos.airflow.connections import resolver
         from pipechaos.airflow.tasks import corrupt_batch
 
         return corrupt_batch(
@@ -76,5 +76,5 @@ class CorruptingOperator(BaseOperator):
             time=self.time,
             target=self.target,
             history=self.history,
-            connections=url_of,
+            connections=resolver(),
         )

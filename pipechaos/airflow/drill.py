@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from pipechaos.airflow.failures import AirflowFailException, Cancelled, failure_of
+from pipechaos.airflow.failures import AirflowFailException, AirflowSkipException, Cancelled, failure_of
 from pipechaos.airflow.links import ChaosReportLink, report_link
 from pipechaos.airflow.notifier import PipechaosNotifier, tell_all
 from pipechaos.airflow.stores import check_store, needed_store
@@ -61,8 +61,8 @@ class DrillOperator(BaseOperator):
         otherwise.
     halt_file, halt_variable
         The kill switch: a file that halts by being there, a Variable that has to say ``off``. It is asked before every
-        frame; what cannot be read, a Variable that is not there too, counts as on. A drill that may not begin is
-        skipped.
+        frame; what cannot be read, a Variable that is not there too, counts as on. A drill that may not begin
+        or go on is skipped; cleared, it goes on where it stopped.
 
     Returns
     -------
@@ -124,10 +124,16 @@ class DrillOperator(BaseOperator):
         finally:
             self._running = False
         self.report_link = report_link(result, self.report_url)
+        self.log.info("%s", result["message"])
+        if result["halted"]:
+            context["ti"].xcom_push(key="return_value", value=result)
+            raise AirflowSkipException(result["stopped"])  # cleared, it goes on
         code = result["exit_code"]
         if code == 3 or (code == 1 and self.fail_on_gate):
             context["ti"].xcom_push(key="return_value", value=result)
-            what = f"blind: {', '.join(result['blind'])}" if code == 3 else "a gate or the baseline failed"
+            parts = [f"validator {name!r} is blind" for name in result["blind"]]
+            parts += [f"{n} injections failed" for n in [result["injection_errors"]] if n]
+            what = f"could not judge: {'; '.join(parts)}" if code == 3 else "a gate or the baseline failed"
             raise AirflowFailException(f"drill {result['run_id']!r}: {what}")  # another try would find the same
         return result
 

@@ -103,6 +103,7 @@ def chaos_lane(
         The most that is copied, and how long the lane takes. Over one of them all of it is skipped, never a part.
     halt_file, halt_variable
         Kill switch: while the file is there or the Airflow Variable is on (or cannot be read), the lane is skipped.
+        Templates are rendered.
     accept_longer_runs
         Needed where the DAG has a time limit or a deadline: a run is not over before its lane is.
     table
@@ -125,6 +126,12 @@ def chaos_lane(
     """
     if not (_allowed() if enabled is None else enabled):
         return Lane(judges={})
+    for name, given in {"key": key, "target": target, "history": history, "rejects": rejects}.items():
+        if isinstance(given, (str, type)):  # a text is a sequence too, of its letters
+            shown = given if isinstance(given, str) else given.__name__
+            raise ConfigError(f"{name} is {shown!r}: give a list, [{shown!r}]")
+    if halt_file is not None and not halt_file.startswith(("/", "{{")):
+        raise ConfigError(f"halt_file must be absolute, not {halt_file!r}: tasks run in folders of their own")
     source, stage_key = _one(stage, "the stage")
     judging, consumers = _tasks(validators, "a validator"), _tasks(consumer, "the consumer")
     _check_tasks(source, judging, consumers)
@@ -353,6 +360,8 @@ def _labelled(injections: Sequence[Mapping[str, Any]], validators: int) -> dict[
             f"every run, more than {_CLONES}: name fewer, or run a campaign in one task (CampaignOperator)"
         )
     for injection in injections:
+        if not isinstance(injection, Mapping):
+            raise ConfigError(f"injection {injection!r} is no mapping: give {{'fault': 'null.mcar', 'columns': 'x'}}")
         for name in injection:
             if name not in _INJECTION:
                 raise UnknownNameError("key", str(name), _INJECTION, "an injection")

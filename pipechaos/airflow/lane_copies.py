@@ -11,10 +11,10 @@ from typing import Any
 
 from pipechaos.airflow.lane_handover import BASE
 from pipechaos.airflow.tasks import ref_of
+from pipechaos.batch.connections import Connections
 from pipechaos.batch.io import iter_tables, read_batch, write_batch
 from pipechaos.batch.model import Batch
 from pipechaos.batch.ref import BatchRef, Format
-from pipechaos.batch.sql_connect import Connections
 from pipechaos.errors import ConfigError, PipechaosError
 from pipechaos.inject.shadow import MARKER, check_shadow, corrupt, dataset_root
 from pipechaos.ledger.records import Status
@@ -108,7 +108,7 @@ def make_copies(
     table
         Where the stage writes a table and returns no reference to it; see :func:`pipechaos.airflow.lane.chaos_lane`.
     connections
-        URLs of databases by connection id.
+        By connection id: URLs of databases, connected file systems.
     slot
         Run that copies of tables are for.
     accept_locks
@@ -130,7 +130,7 @@ def make_copies(
     until = clock() + caps.seconds
     plan = {label: injection_of(asked) for label, asked in injections.items()}
     items = list(given) if isinstance(given, (list, tuple)) else [given]
-    refs = _named_or_returned(items, table)
+    refs = _named_or_returned(items, table, connections)
     if any(ref.sql is not None for ref in refs):
         from pipechaos.airflow.lane_sql_copies import copy_tables
 
@@ -152,7 +152,7 @@ def make_copies(
         )
     for ref in refs:
         check_shadow(shadow, ref)
-    _check_caps(refs, caps)
+    _check_caps(refs, caps, connections)
     made: dict[Path, None] = {}
     homes: list[Path] = []
     trials: dict[str, Any] = {}
@@ -160,12 +160,12 @@ def make_copies(
     try:
         for label, injection in plan.items():
             may_inject()
-            past = past or past_of(declared)
-            copies = [_corrupted(ref, injection, shadow, declared, past, made) for ref in refs]
+            past = past or past_of(declared, connections)
+            copies = [_corrupted(ref, injection, shadow, declared, past, made, connections) for ref in refs]
             homes = homes or [c.home.parent for c in copies]
             trials[label] = trial_of(injection, copies, shaped(given, items, [c.at for c in copies]))
             in_time(clock, until, caps)
-        base = [_untouched(r, h / BASE, made, declared) for r, h in zip(refs, homes, strict=True)]
+        base = [_untouched(r, h / BASE, made, declared, connections) for r, h in zip(refs, homes, strict=True)]
         in_time(clock, until, caps)
     except BaseException:
         for home in made:
@@ -174,7 +174,9 @@ def make_copies(
     return {"until": until, BASE: shaped(given, items, base), "trials": trials}
 
 
-def _named_or_returned(items: Sequence[Any], table: Mapping[str, Any] | None) -> list[BatchRef]:
+def _named_or_returned(
+    items: Sequence[Any], table: Mapping[str, Any] | None, connections: Connections | None
+) -> list[BatchRef]:
     """The declared table, or what the stage returned references of."""
     if table is not None:
         from pipechaos.airflow.lane_sql_copies import table_ref
@@ -185,15 +187,15 @@ def _named_or_returned(items: Sequence[Any], table: Mapping[str, Any] | None) ->
             "the stage returned no reference of a batch, so there is nothing to copy. Where it writes a table, name "
             "it: table={'connection_id': ..., 'schema': ..., 'table': ...}"
         )
-    return [ref_of(item) for item in items]
+    return [ref_of(item, connections) for item in items]
 
 
-def _check_caps(refs: Sequence[BatchRef], caps: Caps) -> None:
+def _check_caps(refs: Sequence[BatchRef], caps: Caps, connections: Connections | None) -> None:
     if len(refs) > caps.batches:
         raise OverCapError(f"the stage returned {len(refs)} batches and the lane may copy {caps.batches} (max_batches)")
     rows = 0
     for ref in refs:
-        for part in iter_tables(ref):
+        for part in iter_tables(ref, connections=connections):
             rows += part.num_rows
             if rows > caps.rows:
                 raise OverCapError(f"the stage's output has more than {caps.rows} rows (max_rows)")
@@ -220,7 +222,7 @@ class Copied:
 def past_of(declared: Declared, connections: Connections | None = None) -> list[Batch]:
     """Earlier batches, read as the batch is."""
     as_declared: dict[str, Any] = {"key": declared.key, "time": declared.time, "target": declared.target}
-    return [read_batch(ref_of(h), connections=connections, **as_declared) for h in declared.history]
+    return [read_batch(ref_of(h, connections), connections=connections, **as_declared) for h in declared.history]
 
 
 def _corrupted(
@@ -230,6 +232,7 @@ def _corrupted(
     declared: Declared,
     past: Sequence[Batch],
     made: dict[Path, None],
+    connections: Connections | None,
 ) -> Copied:
     known = set(check_shadow(shadow, ref).glob(f"*/{injection.injection_id(ref.name)}"))
     copy = corrupt(
@@ -241,6 +244,7 @@ def _corrupted(
         target=declared.target,
         history=past,
         earlier=past,
+        connections=connections,
     )
     home = Path(copy.ledger_dir).parent
     if home not in known:
@@ -255,13 +259,15 @@ def _corrupted(
     )
 
 
-def _untouched(ref: BatchRef, home: Path, made: dict[Path, None], declared: Declared) -> BatchRef:
+def _untouched(
+    ref: BatchRef, home: Path, made: dict[Path, None], declared: Declared, connections: Connections | None
+) -> BatchRef:
     """Copy through the writer of the corrupted ones: what the writer itself changes must not look like a detection."""
     if not home.exists():
         made[home] = None
     (home / "data").mkdir(parents=True, exist_ok=True, mode=0o700)
     (home / MARKER).write_text(dataset_root(ref), encoding="utf-8")
-    batch = read_batch(ref, key=declared.key, time=declared.time, target=declared.target)
+    batch = read_batch(ref, key=declared.key, time=declared.time, target=declared.target, connections=connections)
     return _as_read(write_batch(batch, home / "data" / "part-0.parquet", overwrite=True), ref, home)
 
 
@@ -316,7 +322,7 @@ def _like(given: Any, ref: BatchRef) -> Any:
 
 
 def trial_of(injection: Injection, copies: Sequence[Copied], given: Any) -> dict[str, Any]:
-    """A list of batches is one trial: it is applied where any of its batches is."""
+    """A list of batches is one trial: failed where one failed, else applied where any is; told by that one's ledger."""
     order = (Status.FAILED, Status.APPLIED, Status.NO_EFFECT, Status.NOT_APPLICABLE)
     chosen = min(copies, key=lambda c: order.index(c.status))
     return {

@@ -15,13 +15,37 @@ from pipechaos.faults.spec import Family
 from pipechaos.ledger.io import read_ledger
 from pipechaos.ledger.records import Status
 from pipechaos.score.outcome import Judgement, judge, judge_benign, judge_canary, judge_natural
+from pipechaos.score.records import Outcome
 from pipechaos.score.truth import Truth
 from pipechaos.validate.verdict_io import read_verdict
 
 if TYPE_CHECKING:
     from pipechaos.validate.verdict import Verdict
 
-__all__ = ["score_lane"]
+__all__ = ["in_words", "score_lane"]
+
+_WORDS = {
+    Outcome.TP: "noticed",
+    Outcome.FN: "MISSED",
+    Outcome.FP: "false alarm",
+    Outcome.TN: "accepted",
+    Outcome.ERROR: "no verdict: it crashed or ran out of time",
+    Outcome.NOOP: "nothing to notice: no cell changed",
+    Outcome.BASE_BAD: "no verdict: the untouched copy was not accepted either",
+    Outcome.ACCEPTED: "accepted",
+    Outcome.ALARM: "rejected",
+}
+
+
+def in_words(outcome: str) -> str:
+    """What an outcome of a lane means, for people in a hurry.
+
+    Examples
+    --------
+    >>> in_words("fn"), in_words("not_exercised")
+    ('MISSED', 'not exercised')
+    """
+    return {k.value: v for k, v in _WORDS.items()}.get(outcome, outcome.replace("_", " "))
 
 
 def score_lane(

@@ -108,7 +108,10 @@ class TableJudging:
     def _not_read(self, found: OutsideVerdict, operator: Any, raised: bool) -> str:
         named = next((n for n in self._ti.tables["sources"] if _names(operator, n)), None)
         if named:
-            return f"its arguments name {named['schema']}.{named['table']}: that is the source, wherever we lead it"
+            return (
+                f"its arguments name {named['schema']}.{named['table']}, which is the source: write {named['table']} "
+                "alone, so that the search path decides"
+            )
         # a crash counts for nothing; and what raises on a copy that it let pass untouched has looked at the copy: a
         # column that is gone is an error before anything is read
         if raised and (self._ti.label != BASE or found.told is Told.ERRORED):

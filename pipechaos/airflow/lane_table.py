@@ -29,6 +29,12 @@ def check_table(declared: Mapping[str, Any]) -> None:
     for name in declared:
         if name not in _KEYS:
             raise UnknownNameError("key", str(name), _KEYS, "the table of a lane")
+    for name in ("key", "readers"):
+        if isinstance(declared.get(name, ()), str):
+            raise ConfigError(f"{name} of the table is {declared[name]!r}: give a list, [{declared[name]!r}]")
     missing = [n for n in ("connection_id", "table") if not declared.get(n)]
     if missing:
-        raise ConfigError(f"the table of a lane lacks {' and '.join(missing)}: see docs/lanes.md")
+        raise ConfigError(
+            f"the table of a lane lacks {' and '.join(missing)}: give at least "
+            "table={'connection_id': 'shop', 'schema': 'sales', 'table': 'orders'}"
+        )

@@ -1,4 +1,4 @@
-"""The two tasks of a lane that are ours: the one that makes the copies, and the one that scores."""
+"""The first and the last task of a lane: the one that makes the copies, and the one that scores."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class LaneCopyOperator(BaseOperator):
         Kill switch, looked at before each injection: a file that is there, an Airflow Variable that is on. Doubt counts
         as on; the lane is skipped.
     table
-        That the stage writes, where it returns no reference to it.
+        What the stage writes where it returns no reference; see :func:`pipechaos.airflow.lane.chaos_lane`.
     accept_locks
         Whether a DuckDB file may be locked while copies are written.
 
@@ -43,7 +43,9 @@ class LaneCopyOperator(BaseOperator):
     """
 
     more_sources: Mapping[str, Callable[[], object]] = MappingProxyType({})
-    template_fields: ClassVar[Sequence[str]] = ("batch", "injections", "shadow", "history", "table")
+    template_fields: ClassVar[Sequence[str]] = (
+        "batch", "injections", "shadow", "history", "table", "halt_file", "halt_variable",
+    )  # fmt: skip
     ui_color = "#f6d5c8"
 
     def __init__(
@@ -76,10 +78,11 @@ class LaneCopyOperator(BaseOperator):
         """Copy."""
         from time import time as now
 
-        from pipechaos.airflow.connections import url_of
+        from pipechaos.airflow.connections import resolver
         from pipechaos.airflow.failures import AirflowSkipException
         from pipechaos.airflow.halting import switch_of
         from pipechaos.airflow.lane_copies import Caps, Declared, OverCapError, make_copies
+        from pipechaos.errors import PipechaosError
         from pipechaos.safety.switch import Halted
 
         switch = switch_of(self.halt_file, self.halt_variable, more=self.more_sources, believed_seconds=0)
@@ -97,12 +100,15 @@ class LaneCopyOperator(BaseOperator):
                 may_inject=switch.check,
                 table=self.table,
                 accept_locks=self.accept_locks,
-                connections=url_of,
+                connections=resolver(),
                 slot=f"{ti.dag_id} {ti.run_id} {self.task_id}",
             )
         except (OverCapError, Halted) as stop:
             ti.xcom_push(key=_REASON, value=str(stop))
             raise AirflowSkipException(str(stop)) from None
+        except PipechaosError as error:  # nothing but the score's words would tell of it: the run stays as it is
+            ti.xcom_push(key=_REASON, value=f"no copies could be made: {error}")
+            raise
 
 
 class LaneScoreOperator(BaseOperator):
@@ -141,19 +147,31 @@ class LaneScoreOperator(BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Score."""
-        from pipechaos.airflow.lane_scores import score_lane
+        from logging import INFO, WARNING
+
+        from pipechaos.airflow.lane_scores import in_words, score_lane
         from pipechaos.airflow.lane_sql import drop_tables
+        from pipechaos.score.records import Outcome
 
         reason = ""
         if self.copies is None:
-            reason = context["ti"].xcom_pull(task_ids=self.copies_task, key=_REASON) or "no copies were made"
+            made_none = f"{self.copies_task} made no copies: its log says why"
+            reason = context["ti"].xcom_pull(task_ids=self.copies_task, key=_REASON) or made_none
         try:
             found = score_lane(self.copies, self.records, self.injections, key=self.key, reason=reason)
         finally:
             for schema, why in drop_tables(self.copies, self.records).items():
                 self.log.warning("Copy %s stays until its time is over and a sweep finds it: %s", schema, why)
+        if found["reason"]:
+            self.log.warning("Nothing is scored: %s", found["reason"])
         for line in found["outcomes"]:
-            self.log.info("%(validator)s, %(fault)s on %(columns)s: %(outcome)s (%(how)s)", line)
+            where = f" on {', '.join(line['columns'])}" if line["columns"] else ""
+            missed = line["outcome"] == Outcome.FN.value
+            said = f"{in_words(line['outcome'])} {line['fault']}{where} ({line['how']})"
+            self.log.log(WARNING if missed else INFO, "%s: %s", line["validator"], said)
+        for control in found["controls"]:
+            if control["outcome"] == Outcome.FP.value:
+                self.log.warning("%s: rejected the untouched copy (%s)", control["validator"], control["how"])
         return found
 
 

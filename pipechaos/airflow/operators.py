@@ -94,7 +94,7 @@ class ValidateBatchOperator(BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Judge, and fail the task when it is a gate and something did not accept."""
-        from pipechaos.airflow.connections import url_of
+        from pipechaos.airflow.connections import resolver
         from pipechaos.airflow.tasks import refusal, validate_batch
 
         ti = context.get("ti")
@@ -106,7 +106,7 @@ class ValidateBatchOperator(BaseOperator):
             limit_seconds=self.limit_seconds,
             loader=self.loader,
             kept_as=getattr(ti, "pipechaos_copy", "base"),
-            connections=url_of,
+            connections=resolver(),
         )
         rejected, message = refusal(found)
         if self.gate and message:

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 LATE = "the lane's time was over (max_seconds)"
-NO_COPIES = "no copies were made"
+NO_COPIES = "the task `copies` made none: its log says why"
 _TIMEOUTS = ("AirflowTaskTimeout", "TaskDeferralTimeout")
 _SKIPS = ("AirflowSkipException",)
 _REFUSALS = ("AirflowFailException", "AssertionError")

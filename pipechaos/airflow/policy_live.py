@@ -115,6 +115,7 @@ def _left_alone(ti: Any, name: str, own: Any, reason: str) -> Any:
 def _corrupted(task: Any, context: Any, own: Any) -> _Corrupted:
     from time import time as now
 
+    from pipechaos.airflow.connections import resolver
     from pipechaos.airflow.lane import slug
     from pipechaos.airflow.lane_copies import Caps, Declared, make_copies
     from pipechaos.airflow.tasks import ref_of
@@ -125,7 +126,7 @@ def _corrupted(task: Any, context: Any, own: Any) -> _Corrupted:
     may_inject()
     given = _output(own, stretch)
     items = given if isinstance(given, (list, tuple)) else [given]
-    sources = [ref_of(item) for item in items]
+    sources = [ref_of(item, resolver()) for item in items]
     for ref in sources:
         if ref.sql is not None:
             raise ConfigError(f"batch {ref.name!r} is rows of a database: mode live takes files, use mode shadow")
@@ -141,13 +142,11 @@ def _corrupted(task: Any, context: Any, own: Any) -> _Corrupted:
             seconds=float(asked.get("max_seconds", 1800)),
         ),
         declared=Declared(
-            key=asked.get("key", ()),
-            time=asked.get("time"),
-            target=asked.get("target", ()),
-            history=tuple(history),
+            key=asked.get("key", ()), time=asked.get("time"), target=asked.get("target", ()), history=tuple(history)
         ),
         clock=now,
         may_inject=may_inject,
+        connections=resolver(),
     )
     trial = made["trials"][_LABEL]
     if trial["status"] != Status.APPLIED.value:

@@ -29,7 +29,7 @@ from pipechaos.validate.verdict_io import read_verdict, write_verdict
 from pipechaos.validate.worker import ValidatorSpec, Worker, WorkerSpec
 
 if TYPE_CHECKING:
-    from pipechaos.batch.sql_connect import Connections
+    from pipechaos.batch.connections import Connections
     from pipechaos.inject.shadow import ShadowCopy
     from pipechaos.inject.sql_shadow import SqlCopy
     from pipechaos.ledger.records import Ledger
@@ -41,8 +41,10 @@ _TTL = timedelta(days=1)
 _workers: dict[tuple[int, WorkerSpec, float], Worker] = {}
 
 
-def ref_of(given: Any) -> BatchRef:
+def ref_of(given: Any, connections: Connections | None = None) -> BatchRef:
     """Batch reference from what travels between tasks: its JSON, an operator's result, a path, a URL.
+
+    ``connections`` are connected file systems by connection id, to look with.
 
     Raises
     ------
@@ -54,7 +56,7 @@ def ref_of(given: Any) -> BatchRef:
     if isinstance(given, Mapping):
         return BatchRef.from_json(given.get("batch", given))
     try:
-        return BatchRef.of(given)
+        return BatchRef.of(given, connections=connections)
     except TypeError:
         raise BatchError(f"{given!r} is no batch reference: give a path, a URL or BatchRef.to_json()") from None
 
@@ -80,7 +82,7 @@ def corrupt_batch(
     """Corrupt a copy in the shadow; see :class:`pipechaos.airflow.operators.ChaosOperator`.
 
     A table is copied into a shadow schema of its database for a day, and its ledger into the shadow; ``connections``
-    are URLs of databases by connection id.
+    are URLs of databases and connected file systems by connection id.
     """
     injection = Injection.of(
         fault,
@@ -92,13 +94,13 @@ def corrupt_batch(
         seed=seed,
         repeat=repeat,
     )
-    ref = ref_of(batch)
+    ref = ref_of(batch, connections)
     roles: dict[str, Any] = {"key": tuple(key), "time": time, "target": tuple(target)}
-    past = [read_batch(ref_of(h), connections=connections, **roles) for h in history]
+    past = [read_batch(ref_of(h, connections), connections=connections, **roles) for h in history]
     roles |= {"history": past, "earlier": past}
     copy: ShadowCopy | SqlCopy
     if ref.sql is None:
-        copy = corrupt(ref, [injection], shadow, **roles)
+        copy = corrupt(ref, [injection], shadow, connections=connections, **roles)
     else:
         now = datetime.now(UTC)
         sweep_schemas(ref, now=now, connections=connections)
@@ -132,7 +134,7 @@ def validate_batch(
     """
     if not validators:
         raise ConfigError("no validator is named: give validators={'name': 'pandera:module:attr'}")
-    ref = ref_of(batch)
+    ref = ref_of(batch, connections)
     known = batch if isinstance(batch, Mapping) and "ledger" in batch else {}
     for data in (ref, ref_of(known.get("source", ref))):
         check_shadow(results, data)  # verdict files are no features either
@@ -178,10 +180,16 @@ def _summary(verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def _why(summary: Mapping[str, Any]) -> str:
+    if summary["failed"]:
+        return ", ".join(summary["failed"][:5])
+    return "it gave no verdict" + (f", {summary['errors']} checks crashed" if summary["errors"] else "")
+
+
 def refusal(found: Mapping[str, Any]) -> tuple[bool, str]:
     """Whether any validator rejected, and what to say; the message is empty when all accepted."""
     bad = {n: v for n, v in found["verdicts"].items() if v["status"] != VerdictStatus.ACCEPTED.value}
-    lines = [f"{n} {v['status']}: {', '.join(v['failed'][:5]) or 'no check failed'}" for n, v in bad.items()]
+    lines = [f"{n} {v['status']}: {_why(v)}" for n, v in bad.items()]
     rejected = any(v["status"] == VerdictStatus.REJECTED.value for v in bad.values())
     name = BatchRef.from_json(found["batch"]).name
     return rejected, f"batch {name!r} is not accepted. " + "; ".join(lines) if lines else ""

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from airflow.configuration import conf
 from airflow.models.dag import DagModel
 from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
 from airflow.utils.session import create_session
 from fastapi import Depends, FastAPI
 from fastapi.responses import HTMLResponse
@@ -83,21 +84,26 @@ def report(id: str, user: GetUserDep) -> HTMLResponse:
     response_class=HTMLResponse,
     dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN))],  # of the DAG in the query
 )
-def dag_run(dag_id: str, run_id: str) -> HTMLResponse:
-    """The runs that tasks of one DAG run made."""
+def dag_run(dag_id: str, run_id: str, user: GetUserDep) -> HTMLResponse:
+    """What lanes in one DAG run missed, and the runs that its tasks made."""
 
     def make() -> str:
+        from pipechaos.airflow.ui_lanes import lanes_in
         from pipechaos.airflow.ui_pages import runs_page
         from pipechaos.airflow.ui_runs import listed, made_by
 
+        title, lanes = "Chaos in this DAG run", lanes_in(_results(dag_id, run_id, user))
+        if lanes and not _named_store():  # a lane needs none
+            return runs_page((), store="", title=title, lanes=lanes)
         with _store() as store:
             found = made_by(store.runs(), dag_id, run_id, _tasks(dag_id, run_id))
             return runs_page(
                 listed(store, found[:_MOST]),
                 store=store.shown,
-                title="Chaos runs of this DAG run",
+                title=title,
                 left_out=len(found[_MOST:]),
-                empty="No task of this DAG run has kept a campaign in the store.",
+                empty="No task of this DAG run has kept a campaign in the store, and no lane has scored.",
+                lanes=lanes,
             )
 
     return _answer(make)
@@ -120,13 +126,18 @@ def _store() -> Store:
     """The store that this Airflow is configured to show."""
     from pipechaos.store.opening import open_store
 
-    place = os.environ.get("PIPECHAOS_STORE") or conf.get("pipechaos", "store", fallback="")
-    if place in ("", _NONE):
+    place = _named_store()
+    if not place:
         raise ConfigError(
             "no store is named: set PIPECHAOS_STORE for the API server, or `store` in the section [pipechaos] of "
             "airflow.cfg, to the path of a SQLite file or postgresql://USER:${PASSWORD}@HOST/DATABASE"
         )
     return open_store(place, create=False)
+
+
+def _named_store() -> str:
+    place = os.environ.get("PIPECHAOS_STORE") or conf.get("pipechaos", "store", fallback="")
+    return "" if place == _NONE else str(place)
 
 
 def _visible(user: GetUserDep, found: Collection[RunRecord]) -> tuple[RunRecord, ...]:
@@ -137,6 +148,19 @@ def _visible(user: GetUserDep, found: Collection[RunRecord]) -> tuple[RunRecord,
     with create_session() as session:
         hidden = hidden_from(readable, session.scalars(select(DagModel.dag_id)).all())
     return tuple(run for run in found if dag_part(run.run_id) not in hidden)
+
+
+def _results(dag_id: str, run_id: str, user: GetUserDep) -> list[tuple[str, Any]]:
+    """Results of tasks that could be scores of lanes, where the user may read XComs of the DAG."""
+    asked = {"access_entity": DagAccessEntity.XCOM, "details": DagDetails(id=dag_id)}
+    if not get_auth_manager().is_authorized_dag(method="GET", user=user, **asked):
+        return []
+    mine = (XComModel.dag_id == dag_id, XComModel.run_id == run_id, XComModel.key == XCOM_RETURN_KEY)
+    with create_session() as session:
+        found = session.execute(
+            select(XComModel.task_id, XComModel.value).where(*mine, XComModel.task_id.endswith(".score"))
+        )
+        return [(row.task_id, row.value) for row in found]
 
 
 def _tasks(dag_id: str, run_id: str) -> list[tuple[str, int]]:

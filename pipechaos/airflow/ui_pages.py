@@ -15,6 +15,7 @@ from pipechaos.report.escape import visible
 if TYPE_CHECKING:
     import jinja2
 
+    from pipechaos.airflow.ui_lanes import LaneTable
     from pipechaos.airflow.ui_runs import RunLine
 
 __all__ = ["message_page", "policy", "runs_page"]
@@ -23,7 +24,14 @@ _HOME = "pipechaos.airflow"
 
 
 def runs_page(
-    lines: Sequence[RunLine], *, store: str, title: str = "Runs", about: str = "", left_out: int = 0, empty: str = ""
+    lines: Sequence[RunLine],
+    *,
+    store: str,
+    title: str = "Chaos runs",
+    about: str = "",
+    left_out: int = 0,
+    empty: str = "",
+    lanes: Sequence[LaneTable] = (),
 ) -> str:
     """A list of runs as a page; every text is escaped.
 
@@ -39,13 +47,17 @@ def runs_page(
         How many more there are.
     empty
         What is said where there is none.
+    lanes
+        Shown above the runs.
     """
-    return _render(title=title, about=about, lines=lines, store=store, left_out=left_out, message="", empty=empty)
+    shown = {"lines": lines, "store": store, "left_out": left_out, "empty": empty, "lanes": lanes}
+    return _render(title=title, about=about, message="", **shown)
 
 
 def message_page(message: str) -> str:
     """A page that says one thing: what is wrong, and what to do."""
-    return _render(title="Runs", about="", lines=(), store="", left_out=0, message=message, empty="")
+    nothing = {"about": "", "lines": (), "store": "", "left_out": 0, "empty": "", "lanes": ()}
+    return _render(title="Chaos runs", message=message, **nothing)
 
 
 def policy() -> str:

@@ -44,6 +44,12 @@ _TREND = 60  # past runs that a report draws
 _SCORECARD = "pipechaos.scorecard/1"
 _TASK_RUN = re.compile(r"(?P<task>(?P<dag>.+)-[0-9a-f]{16})-[0-9a-f]{8}")
 _FAILED_DRILL = ".could-not-run"  # follows the id of a drill that never judged
+_ENDED: Mapping[int, str] = {
+    ExitCode.OK: "all gates pass",
+    ExitCode.GATE_FAILED: "a gate failed",
+    ExitCode.COULD_NOT_RUN: "could not judge",
+    ExitCode.INCONCLUSIVE: "too little was judged to decide",
+}
 _ANY = RunIdentity(experiment="", experiment_digest="", seed=0)  # the parts of an id that name the task hold none of it
 
 
@@ -81,7 +87,7 @@ class RunLine:
     ended
         How: exit code with its meaning, or that it has not ended.
     passed
-        Whether it ended with exit code 0; None while it has not ended.
+        Whether it ended with exit code 0; None while it has not ended, and where no gate or baseline decides.
     rates
         One line for each validator; none while it has not ended.
     """
@@ -101,23 +107,24 @@ def listed(store: Store, runs: Iterable[RunRecord]) -> tuple[RunLine, ...]:
 
 def _line(store: Store, run: RunRecord) -> RunLine:
     points = () if run.exit_code is None else store.rates(run.run_id)
-    known = run.exit_code is not None
+    decided = bool((run.scorecard or {}).get("gates") or (run.scorecard or {}).get("baseline"))
+    known = run.exit_code is not None and (decided or run.exit_code != ExitCode.OK)
     return RunLine(
         run_id=run.run_id,
         experiment=run.experiment,
         started=f"{run.started:%Y-%m-%d %H:%M}",
-        ended=_ended(run),
+        ended=_ended(run, decided=decided),
         passed=run.exit_code == ExitCode.OK if known else None,
         rates=tuple(map(_rates, sorted(points, key=lambda p: (p.validator == STACK, p.validator)))),
     )
 
 
-def _ended(run: RunRecord) -> str:
+def _ended(run: RunRecord, *, decided: bool) -> str:
     if run.exit_code is None:
         return "has not ended"
-    known = {code.value: code.name.lower().replace("_", " ") for code in ExitCode}
+    words = "no gate declared" if run.exit_code == ExitCode.OK and not decided else _ENDED.get(run.exit_code, "")
     stopped = " (stopped early)" if run.status is RunStatus.STOPPED else ""
-    return f"{run.exit_code} {known.get(run.exit_code, '')}".rstrip() + stopped
+    return f"{run.exit_code}: {words}{stopped}"
 
 
 def _rates(point: RatePoint) -> RateLine:
@@ -130,7 +137,8 @@ def _rates(point: RatePoint) -> RateLine:
 
 def _rate(estimate: float | None, low: float | None, high: float | None, hits: int, trials: int) -> Rate:
     known = [math.nan if x is None else x for x in (estimate, low, high)]
-    return Rate(estimate=known[0], low=known[1], high=known[2], hits=hits, trials=trials)
+    reason = "no trials" if trials == 0 else "too few batches for an interval" if low is None else None
+    return Rate(estimate=known[0], low=known[1], high=known[2], hits=hits, trials=trials, reason=reason)
 
 
 def report_page(store: Store, run_id: str, known: Collection[str]) -> str:

@@ -10,12 +10,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipechaos.batch.connections import Connections, filesystem_of
 from pipechaos.batch.digest import ordered_digest
 from pipechaos.batch.formats import read_file, stream_file, write_parts
 from pipechaos.batch.location import Location, locate, replacing
 from pipechaos.batch.model import Batch
 from pipechaos.batch.ref import BatchRef, Format, format_of, origin_of
-from pipechaos.batch.sql_connect import Connections
 from pipechaos.batch.sql_read import iter_sql, read_sql
 from pipechaos.errors import BatchError
 
@@ -50,9 +50,9 @@ def read_batch(
     columns
         Columns to read, in this order; all when not given.
     filesystem
-        Connected fsspec or pyarrow file system; needed where the reference names a connection.
+        Connected fsspec or pyarrow file system.
     connections
-        URLs of databases by connection id, for a reference to rows of a database.
+        By connection id, where the reference names one: URLs of databases, connected file systems.
     expected_digest
         Ordered digest that the content must have.
 
@@ -64,7 +64,7 @@ def read_batch(
     UnknownNameError
         A column is not in the files.
     """
-    ref, filesystem = _resolved(source, filesystem)
+    ref, filesystem = _resolved(source, filesystem, connections)
     table = read_table(ref, columns=columns, filesystem=filesystem, connections=connections)
     if expected_digest is not None:
         found = ordered_digest(table)
@@ -86,7 +86,7 @@ def read_table(
     connections: Connections | None = None,
 ) -> pa.Table:
     """Read the files of a batch, or its rows of a database, into one table; see :func:`read_batch`."""
-    ref, filesystem = _resolved(source, filesystem)
+    ref, filesystem = _resolved(source, filesystem, connections)
     if ref.sql is not None:
         return read_sql(ref, columns=columns, connections=connections)
     tables: list[pa.Table] = []
@@ -126,7 +126,7 @@ def iter_tables(
     """
     if rows < 1:
         raise BatchError(f"parts of {rows} rows: give at least 1")
-    ref, filesystem = _resolved(source, filesystem)
+    ref, filesystem = _resolved(source, filesystem, connections)
     if ref.sql is not None:
         yield from iter_sql(ref, rows=rows, columns=columns, connections=connections)
         return
@@ -260,12 +260,16 @@ def _write(tables: Iterable[pa.Table], location: Location, format: Format, *, ov
             raise BatchError(f"cannot write {location.path} as {format}: {exc}") from exc
 
 
-def _resolved(source: BatchRef | str | os.PathLike[str], filesystem: Any) -> tuple[BatchRef, Any]:
+def _resolved(
+    source: BatchRef | str | os.PathLike[str], filesystem: Any, connections: Connections | None
+) -> tuple[BatchRef, Any]:
     """Reference and file system of a source; an ObjectStoragePath brings its own file system."""
-    if isinstance(source, BatchRef):
-        return source, filesystem
-    filesystem = origin_of(source, None, filesystem)[2]
-    return BatchRef.of(source, filesystem=filesystem), filesystem
+    if not isinstance(source, BatchRef):
+        filesystem = origin_of(source, None, filesystem, connections)[2]
+        return BatchRef.of(source, filesystem=filesystem), filesystem
+    if filesystem is None and source.connection_id is not None and source.sql is None:
+        filesystem = filesystem_of(connections, source.connection_id, source.uri)
+    return source, filesystem
 
 
 @contextmanager

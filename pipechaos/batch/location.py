@@ -155,7 +155,8 @@ def locate(uri: str | os.PathLike[str], *, connection_id: str | None = None, fil
     if connection_id is not None:
         raise BatchError(
             f"{uri} needs the connection {connection_id!r}: whoever calls (the Airflow task, or a script with the "
-            "credentials) resolves it and hands over `filesystem=`, an fsspec or pyarrow file system."
+            "credentials) resolves it and hands over `filesystem=`, an fsspec or pyarrow file system, or "
+            "`connections=`, such file systems by connection id."
         )
     scheme, found, rest = uri.partition("://")
     if not found:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from pipechaos.batch.connection_url import refuse_passwords
+from pipechaos.batch.connections import Connections, carried_by, connected, connection_in, filesystem_of
 from pipechaos.batch.location import Location, locate, refuse_secrets
 from pipechaos.batch.sql_source import SqlSource
 from pipechaos.errors import BatchError, UnknownNameError
@@ -99,6 +100,7 @@ class BatchRef:
         format: Format | str | None = None,
         connection_id: str | None = None,
         filesystem: Any = None,
+        connections: Connections | None = None,
     ) -> BatchRef:
         """Make a reference from a path, a URL or an Airflow ``ObjectStoragePath``.
 
@@ -111,17 +113,20 @@ class BatchRef:
         format
             Of the files; told by their suffix when not given.
         connection_id
-            Connection that holds the credentials; an ``ObjectStoragePath`` brings its own.
-        filesystem
-            Connected file system to look with. Where credentials are needed and there is none, a file with a known
-            suffix is taken on trust.
+            Connection that holds the credentials; an ``ObjectStoragePath`` brings its own, as does its text of
+            ``s3://`` and ``gs://``.
+        filesystem, connections
+            Connected file system to look with, or such by connection id. Where credentials are needed and there is
+            none, a file with a known suffix is taken on trust.
 
         Raises
         ------
         BatchError
             Nothing is there, the format cannot be told, or the address carries a credential.
+        ConfigError
+            The connection gives no file system.
         """
-        uri, connection_id, filesystem = origin_of(source, connection_id, filesystem)
+        uri, connection_id, filesystem = origin_of(source, connection_id, filesystem, connections)
         wanted = _format(format) if format is not None else None
         files: tuple[str, ...] = ()
         guessed = format_of(uri)
@@ -312,17 +317,23 @@ def _refuse_twins(refs: Sequence[BatchRef]) -> None:
             )
 
 
-def origin_of(source: Any, connection_id: str | None = None, filesystem: Any = None) -> tuple[str, str | None, Any]:
+def origin_of(
+    source: Any, connection_id: str | None = None, filesystem: Any = None, connections: Connections | None = None
+) -> tuple[str, str | None, Any]:
     """URI, connection and file system of a path-like; an ObjectStoragePath carries its connection in the address."""
-    own = getattr(source, "conn_id", None)
+    carried = carried_by(source)
     uri = str(source) if hasattr(source, "protocol") else os.fspath(source)
+    own = carried or connection_in(uri)
     if own is not None:
         if connection_id not in (None, own):
             raise BatchError(f"{source} has connection {own!r}, not {connection_id!r}: give one of them")
         connection_id, uri = own, uri.replace(f"://{own}@", "://", 1)
-        filesystem = getattr(source, "fs", None) if filesystem is None else filesystem
     if not uri:
         raise BatchError("the path of a batch is empty")
+    if filesystem is None and carried is not None:
+        filesystem = connected(source, carried, uri)
+    if filesystem is None and connection_id is not None:
+        filesystem = filesystem_of(connections, connection_id, uri)
     return uri, connection_id, filesystem
 
 

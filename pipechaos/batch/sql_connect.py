@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pipechaos.batch.connection_url import expanded, without_password
+from pipechaos.batch.connections import Connections, database_of
 from pipechaos.batch.sql_session import SqlSession
-from pipechaos.errors import BatchError, UnknownNameError
+from pipechaos.errors import BatchError
 
 __all__ = ["Connections", "Dialect", "Place", "place_of", "reading", "writing"]
-
-Connections = Mapping[str, str] | Callable[[str], str]
-"""URL of a database by connection id."""
 
 _BY_ID = "sql://"
 
@@ -63,7 +61,7 @@ def place_of(uri: str, connections: Connections | None = None, env: Mapping[str,
     uri
         URL with ``${NAME}`` for what is secret, or ``sql://`` and a connection id.
     connections
-        URLs by connection id: a mapping, or a function that is called with the id.
+        URLs by connection id; see :data:`pipechaos.batch.connections.Connections`.
     env
         The environment; that of the process otherwise.
 
@@ -79,7 +77,7 @@ def place_of(uri: str, connections: Connections | None = None, env: Mapping[str,
     >>> place_of("sql://lake", {"lake": "postgres://me:secret@db/x"}).shown
     'postgresql://me:***@db/x'
     """
-    text = _resolved(uri.removeprefix(_BY_ID), connections) if uri.startswith(_BY_ID) else uri
+    text = database_of(connections, uri.removeprefix(_BY_ID)) if uri.startswith(_BY_ID) else uri
     text = expanded(text, os.environ if env is None else env, what=f"the database {without_password(uri)}")
     scheme, _, rest = text.partition("://")
     dialect = _SCHEMES.get(scheme.lower())
@@ -95,23 +93,6 @@ def place_of(uri: str, connections: Connections | None = None, env: Mapping[str,
         return Place(dialect=dialect, address=path, shown=f"duckdb:///{path}")
     url = f"postgresql://{rest}"
     return Place(dialect=dialect, address=url, shown=without_password(url))
-
-
-def _resolved(connection_id: str, connections: Connections | None) -> str:
-    if connections is None:
-        raise BatchError(
-            f"the batch needs the connection {connection_id!r}: whoever calls (the Airflow task, or a script with the "
-            "credentials) hands over `connections=`, URLs by connection id."
-        )
-    if not isinstance(connections, Mapping):
-        found = connections(connection_id)
-    elif connection_id in connections:
-        found = connections[connection_id]
-    else:
-        raise UnknownNameError("connection", connection_id, connections)
-    if not isinstance(found, str):
-        raise BatchError(f"connection {connection_id!r} gave a {type(found).__name__}: give the URL of its database")
-    return found
 
 
 @contextmanager

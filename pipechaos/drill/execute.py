@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -156,8 +156,8 @@ def run_drill(
             raise DrillsPausedError(f"experiment {experiment.name!r}: {why}")
     try:
         plan = _laid_out(experiment, root, settings, tries, held)
-        if held is None or held.status is not RunStatus.FINISHED:
-            _hold(plan, root, store, started, run)
+        fresh = held is None or held.status is not RunStatus.FINISHED
+        halted = fresh and _hold(plan, root, store, started, run)
     except (ConfigError, Halted):
         raise
     except Exception as exc:
@@ -167,6 +167,7 @@ def run_drill(
         raise
     earlier = [n for n in past if n.started < started]
     found = _result(experiment, store, plan, tries, settings, run, late=overdue(earlier, settings, started))
+    found = replace(found, halted=halted)
     if found.alarming:
         run.notify(drill_message(found))
     return found
@@ -192,7 +193,8 @@ def _laid_out(
     return plan_drill(experiment, root, settings, tries)  # where it differs from what was begun, the store refuses it
 
 
-def _hold(plan: DrillPlan, root: Path, store: Store, started: dt.datetime, run: DrillRun) -> None:
+def _hold(plan: DrillPlan, root: Path, store: Store, started: dt.datetime, run: DrillRun) -> bool:
+    """Whether the kill switch ended it among its faults."""
     kept = tuple if run.values else without_values
     place = _Place(
         store=store,
@@ -208,7 +210,7 @@ def _hold(plan: DrillPlan, root: Path, store: Store, started: dt.datetime, run: 
         values=run.values,
         baseline=run.baseline,
     )
-    run_experiment(
+    done = run_experiment(
         plan.experiment,
         root,
         folder,
@@ -218,6 +220,7 @@ def _hold(plan: DrillPlan, root: Path, store: Store, started: dt.datetime, run: 
         halt=run.halt,
         now=run.now,
     )
+    return done.result.halted
 
 
 def _result(
@@ -254,6 +257,7 @@ def _result(
         judged=sum(t.outcome in (Outcome.TP, Outcome.FN) for t in faulty),
         base_bad=tuple(sorted({t.validator for t in faulty if t.outcome is Outcome.BASE_BAD})),
         blind=tuple(card["first"]["blind"]),
+        injection_errors=card["first"]["injection_errors"],
         gates_failed=failed_gates(gates),
         gates_open=sum(g.verdict is GateVerdict.INCONCLUSIVE for g in gates),
         new_survivors=new_survivors(store, done, experiment.name, tries),

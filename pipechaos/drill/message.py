@@ -68,6 +68,8 @@ def _headline(r: DrillResult) -> str:
         parts.append(_count(len(r.new_survivors), "new survivor", "new survivors"))
     if r.blind:
         parts.append("a validator is blind")
+    if r.injection_errors:
+        parts.append(_count(r.injection_errors, "injection failed", "injections failed"))
     if not r.judged:
         parts.append(f"nothing was judged in {_count(r.trials, 'trial', 'trials')}")
     if not parts and r.exit_code == ExitCode.GATE_FAILED:

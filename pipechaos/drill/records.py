@@ -92,8 +92,8 @@ class DrillResult:
         Which drill of which experiment, and how far it came.
     exit_code
         Of the drill and of the gates (SCORING.md section 5), the first of 3, 1, 4 and 0 that either has.
-    stopped
-        Why it ended early; empty when it did not.
+    stopped, halted
+        Why it ended early; empty when it did not. Whether it was the kill switch.
     bases
         Names of the batches that were broken.
     tried
@@ -104,6 +104,8 @@ class DrillResult:
         Validators that did not accept an untouched base: what they say of its broken copies counts for nothing.
     blind
         Validators that let a canary through.
+    injection_errors
+        Injections that failed: the exit code is 3 then, as with a blind validator.
     gates_failed, gates_open
         The experiment's gates over all drills of the last period: which failed, and how many are inconclusive.
     new_survivors
@@ -131,7 +133,9 @@ class DrillResult:
     coverage: Coverage
     next_at: dt.datetime
     stopped: str = ""
+    halted: bool = False
     blind: tuple[str, ...] = ()
+    injection_errors: int = 0
     base_bad: tuple[str, ...] = ()
     gates_failed: tuple[FailedGate, ...] = ()
     gates_open: int = 0
@@ -144,7 +148,9 @@ class DrillResult:
     def alarming(self) -> bool:
         """Whether somebody is to be told: a gate failed, a survivor is new, or nothing was judged."""
         bad = (ExitCode.GATE_FAILED, ExitCode.COULD_NOT_RUN)
-        return bool(self.exit_code in bad or self.gates_failed or self.new_survivors or not self.judged)
+        return bool(
+            self.exit_code in bad or self.gates_failed or self.new_survivors or not (self.judged or self.halted)
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value; moments in ISO format."""

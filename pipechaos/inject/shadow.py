@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipechaos import counter
+from pipechaos.batch.connections import Connections
 from pipechaos.batch.io import read_batch, write_batch
 from pipechaos.batch.location import locate
 from pipechaos.batch.model import Batch
@@ -125,6 +126,7 @@ def corrupt(
     history: Sequence[Batch] = (),
     earlier: Sequence[Batch] = (),
     before_values: bool = False,
+    connections: Connections | None = None,
 ) -> ShadowCopy:
     """Write a corrupted copy of a batch and its ledger into the shadow; the source is only read.
 
@@ -142,6 +144,8 @@ def corrupt(
         See :func:`pipechaos.plan.resolve.resolve`.
     before_values
         Whether the ledger keeps values before.
+    connections
+        Connected file systems by connection id, where the source needs one; the copy needs none.
 
     Returns
     -------
@@ -156,7 +160,7 @@ def corrupt(
         set's batch at that place.
     """
     place = check_shadow(shadow, ref)
-    batch = read_batch(ref, key=tuple(key), time=time, target=tuple(target))
+    batch = read_batch(ref, key=tuple(key), time=time, target=tuple(target), connections=connections)
     plan = resolve(Plan(injections=tuple(injections)), batch, history, earlier=earlier)
     result = inject(plan, batch, {b.name: b for b in earlier or history}, before_values=before_values)
     ids = [i.injection_id(batch.name) for i in injections]

@@ -71,7 +71,7 @@ def render_html(report: Report) -> str:
             brief=brief,
             left=left,
             ledgers=ledgers_of(report),
-            trend=trend_of(report.trend, report.run_id),
+            trend=trend_of(report.trend, report.run_id, [v.name for v in card.validators]),
             suites=suites_of(card),
             most_left_out=_MOST_LEFT_OUT,
             most_lines=_MOST_LINES,

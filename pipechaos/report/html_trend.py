@@ -48,15 +48,17 @@ class Trend:
     rows: tuple[TrendRow, ...]
 
 
-def trend_of(points: Sequence[RatePoint], run_id: str) -> Trend | None:
-    """The last runs; None when there is none."""
+def trend_of(points: Sequence[RatePoint], run_id: str, order_of: Sequence[str] = ()) -> Trend | None:
+    """The last runs; None when there is none. Validators have the colours they have elsewhere, by ``order_of``."""
     order = list(dict.fromkeys((p.started, p.run_id) for p in sorted(points, key=lambda p: (p.started, p.run_id))))
     if not order:
         return None
     kept = order[-_MOST_RUNS:]
     at = {key: i for i, key in enumerate(kept)}
     shown = [p for p in points if (p.started, p.run_id) in at]
-    names = list(dict.fromkeys(_name(p) for p in sorted(shown, key=lambda p: not p.suite_digest)))
+    place = {name: i for i, name in enumerate(order_of)}
+    ranked = sorted(shown, key=lambda p: (not p.suite_digest, place.get(p.validator, len(place))))
+    names = list(dict.fromkeys(map(_name, ranked)))
     drawn = names[:MARKERS]
     rows = _rows(shown, at, run_id)
     labels = [started.strftime("%Y-%m-%d") for started, _ in kept]

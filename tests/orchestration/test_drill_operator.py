@@ -24,6 +24,12 @@ def whole(frame):
 
 def blind(frame):
     return True
+
+
+def stops(frame):
+    if 0 < frame.isna().mean().max() < 1:  # the first fault
+        (HERE / "stop").touch()
+    return whole(frame)
 """
 
 CHILD = """
@@ -88,6 +94,11 @@ execute("on", run_id="h2", settings=two, halt_variable="is_on")
 (home / "halt").touch()
 execute("file", run_id="h3", settings=two, halt_file=str(home / "halt"))
 (home / "halt").unlink()
+stops = {**data, "name": "m", "validators": [{"name": "v", "spec": "callable:drill_operator_suite:stops"}]}
+midway = {"experiment": stops, "run_id": "m1", "settings": {**two, "period_days": 1}, "halt_file": str(home / "stop")}
+execute("midway", **midway)
+(home / "stop").unlink()
+execute("midway_cleared", **midway)
 free = {"halt_variable": "is_off", "halt_file": str(home / "halt"), "settings": two}
 execute("free", run_id="h1", store_conn_id="drills", report_url="https://x/{run_id}/{experiment}", **free)
 execute("other_type", run_id="h4", store_conn_id="elsewhere", settings=two)
@@ -182,6 +193,20 @@ def test_a_switch_that_is_on_or_cannot_be_read_skips_the_drill_before_anything_i
     assert answers[how]["error"] == "AirflowSkipException"
     assert answers[how]["told"] == []
     assert answers[how]["calls"] == answers["killed"]["calls"]
+
+
+def test_a_switch_that_is_turned_on_in_the_middle_skips_the_drill_and_cleared_it_goes_on(answers):
+    midway, cleared = answers["midway"], answers["midway_cleared"]
+    assert (midway["error"], cleared.get("error")) == ("AirflowSkipException", None)
+    result = midway["pushed"]["return_value"]
+    assert (result["halted"], result["status"], result["trials"]) == (True, "stopped", 1)
+    assert "stop" in result["stopped"]
+    assert cleared["calls"] == midway["calls"] + 1
+    assert (cleared["result"]["halted"], cleared["result"]["status"], cleared["result"]["trials"]) == (
+        False,
+        "finished",
+        2,
+    )
 
 
 def test_a_switch_that_says_off_lets_it_run_in_the_store_of_a_connection(answers):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from pipechaos.airflow.lane_copies import Caps, Declared, OverCapError, make_copies
 from pipechaos.airflow.lane_scores import score_lane
@@ -51,6 +52,22 @@ def test_json_a_url_and_a_path_object_stay_what_they_are(data, file):
     assert (as_url, as_object) == (f"file://{as_json['uri']}", Path(as_json["uri"]))
     found = copies(data, {"batch": BatchRef.of(file).to_json(), "n": 3})["base"]
     assert (found["n"], found["batch"]["uri"]) == (3, copies(data, str(file))["base"])
+
+
+def test_a_batch_behind_a_connection_is_copied_out_of_there(data, file):
+    store = {"lake": SubTreeFileSystem(str(data / "features"), LocalFileSystem())}
+    given = BatchRef.of("s3://date=2013-06-03/part-0.parquet", connection_id="lake").to_json()
+    past = Declared(history=[BatchRef.of("s3://date=2013-06-04/part-0.parquet", connection_id="lake")])
+    made = copies(data, given, connections=store, declared=past)
+    for copy in (made["base"], made["trials"]["i0"]["given"]):
+        assert (copy["connection_id"], copy["name"]) == (None, "2013-06-03")
+        assert Path(copy["uri"]).is_relative_to(data / "shadow")
+        assert copy["uri"].endswith("/date=2013-06-03/part-0.parquet")
+    assert pq.ParquetFile(made["base"]["uri"]).read().equals(pq.ParquetFile(file).read())
+    with pytest.raises(OverCapError, match="more than 199 rows"):
+        copies(data, given, connections=store, caps=Caps(rows=199, batches=1, seconds=60))
+    with pytest.raises(BatchError, match="needs the connection 'lake'"):
+        copies(data, given)
 
 
 def test_a_csv_stays_a_csv(data):

@@ -20,6 +20,8 @@ from airflow.providers.standard.operators.python import PythonOperator
 from airflow.providers.standard.sensors.python import PythonSensor
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import DAG, BaseOperator, ObjectStoragePath, task, timezone
+from airflow.sdk.io import attach
+from fsspec.implementations.memory import MemoryFileSystem
 
 try:
     from airflow.sdk.exceptions import AirflowSkipException
@@ -28,6 +30,16 @@ except ImportError:  # before Airflow 3.3
 
 from pipechaos.airflow.lane import chaos_lane
 from pipechaos.airflow.operators import ValidateBatchOperator
+
+
+
+class Store(MemoryFileSystem):
+    """Only who asks Airflow for the connection comes to what is in here."""
+
+    store, pseudo_dirs = {}, [""]
+
+
+attach("memory", "deep", fs=Store())
 
 HOME = Path(os.environ["LANE_HOME"])
 DAYS = ["2013-06-03", "2013-06-04"]
@@ -182,6 +194,26 @@ with DAG("shapes", schedule=None) as the_dag:
     is_opened >> end_stored
     chaos_lane(stored, is_opened, end_stored, injections=[NULLS], halt_variable="lane_off", **HOW)
 
+    # the same in a store that only the connection leads to, history too
+    @task
+    def remote():
+        paths = [ObjectStoragePath(f"memory://deep@lake/date={d}/part-0.parquet") for d in DAYS]
+        for day, path in zip(DAYS, paths):
+            with path.open("wb") as file:
+                file.write(Path(file_of(day)).read_bytes())
+        return paths[1]
+
+    @task
+    def end_remote(path):
+        with path.open("rb") as file:
+            (HOME / "end-remote").write_text(hashlib.sha256(file.read()).hexdigest())
+
+    far = remote()
+    far_opened, end_far = opened.override(task_id="far_opened")(far), end_remote(far)
+    far_opened >> end_far
+    past = [ObjectStoragePath("memory://deep@lake/date={{ '2013-06-03' }}/part-0.parquet")]
+    chaos_lane(far, far_opened, end_far, injections=[NULLS], history=past, **HOW)
+
     # lanes at two stages in a row; the second stage is the consumer of the first
     @task
     def extract():
@@ -224,7 +256,7 @@ with DAG("shapes", schedule=None) as the_dag:
 '''
 
 VARIABLES = {"AIRFLOW_VAR_LANE_ON": "on", "AIRFLOW_VAR_LANE_OFF": "off"}
-STAGES = ["listed", "days", "awaited", "stored", "extract", "derive", "lane_on", "lane_gone"]
+STAGES = ["listed", "days", "awaited", "stored", "remote", "extract", "derive", "lane_on", "lane_gone"]
 
 
 @pytest.fixture(scope="module")
@@ -303,6 +335,15 @@ def test_an_object_as_a_path_stays_one(run):
     assert scored(run, "stored") == {"opened": CAUGHT}
 
 
+def test_what_lies_behind_a_connection_is_copied_out_of_there(run, home):
+    assert scored(run, "remote") == {"far_opened": CAUGHT}
+    assert controls(run, "remote") == {"far_opened": "tn"}
+    source = home / "features" / "date=2013-06-04" / "part-0.parquet"
+    (base,) = (home / "shadow" / "remote").rglob("base/**/date=2013-06-04/part-0.parquet")
+    assert pq.ParquetFile(base).read().equals(pq.ParquetFile(source).read())
+    assert (home / "end-remote").read_text() == digest(source), "the consumer reads what the stage wrote"
+
+
 def test_lanes_at_two_stages_in_a_row(run, home):
     assert scored(run, "extract") == {"check_raw": CAUGHT}
     assert scored(run, "derive") == {"ours.keen": CAUGHT, "ours.blind": ["fn"]}
@@ -341,7 +382,7 @@ def test_the_team_notices_nothing(run, home):
 def test_every_clone_ends_in_success(run):
     halted = ("chaos_lane_on.", "chaos_lane_gone.")
     judged = {t: s for t, s in run.tasks.items() if t.startswith("chaos_") and not t.startswith(halted)}
-    assert len(judged) == 2 * (7 + 3 + 5 + 1 + 1 + 1) + 3 * 6
+    assert len(judged) == 2 * (7 + 3 + 5 + 1 + 1 + 1 + 1) + 3 * 7
     assert {t: s for t, s in judged.items() if s != "success"} == {}
 
 

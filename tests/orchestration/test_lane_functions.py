@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from pipechaos.airflow.tasks import corrupt_batch, ref_of, refusal, score_verdicts, validate_batch
 from pipechaos.batch.io import read_batch
@@ -86,6 +87,24 @@ def judge(data, batch, **more):
     )
 
 
+def test_a_batch_behind_a_connection_is_read_through_it(data, file):
+    """The copy and what is kept of it are local; the source keeps its connection, by name only."""
+    store = {"lake": SubTreeFileSystem(str(data / "features"), LocalFileSystem())}
+    day = BatchRef.of("s3://date=2013-06-03/part-0.parquet", connection_id="lake").to_json()
+    before = BatchRef.of("s3://date=2013-06-04", connection_id="lake", filesystem=store["lake"])
+    asked = {"fault": "null.mcar", "columns": "x", "fraction": 0.5, "history": [before]}
+    found = corrupt_batch(day, shadow=str(data / "shadow"), connections=store, **asked)
+    assert (found["source"], found["batch"]["connection_id"]) == (day, None)
+    assert pq.ParquetFile(found["batch"]["uri"]).read().column("x").null_count == found["changed"] > 0
+    assert judge(data, day, connections=store)["verdicts"]["keen"]["status"] == "accepted"
+    assert judge(data, found, connections={})["verdicts"]["keen"]["status"] == "rejected", "a copy needs no connection"
+    for call in (corrupt_batch, validate_batch):
+        how = {"shadow": str(data / "shadow"), **asked} if call is corrupt_batch else {}
+        how = how or {"validators": {"v": "callable:x:y"}, "roots": [], "results": str(data / "verdicts")}
+        with pytest.raises(BatchError, match="needs the connection 'lake'"):
+            call(day, **how)
+
+
 def test_a_copy_that_changed_after_it_was_made_is_not_judged(data, file):
     found = corrupt_batch(file, fault="null.mcar", columns="x", fraction=0.5, shadow=str(data / "shadow"))
     pq.write_table(pa.table({"x": [1.0]}), found["batch"]["uri"])
@@ -135,10 +154,14 @@ def told(status, *failed):
     [
         ({"a": told("accepted")}, (False, "")),
         ({"a": told("rejected", "x:min")}, (True, "batch 'd' is not accepted. a rejected: x:min")),
-        ({"a": told("errored")}, (False, "batch 'd' is not accepted. a errored: no check failed")),
+        ({"a": told("errored")}, (False, "batch 'd' is not accepted. a errored: it gave no verdict")),
+        (
+            {"a": {**told("errored"), "errors": 2}},
+            (False, "batch 'd' is not accepted. a errored: it gave no verdict, 2 checks crashed"),
+        ),
         (
             {"a": told("timed_out"), "b": told("accepted"), "c": told("rejected", "p", "q")},
-            (True, "batch 'd' is not accepted. a timed_out: no check failed; c rejected: p, q"),
+            (True, "batch 'd' is not accepted. a timed_out: it gave no verdict; c rejected: p, q"),
         ),
     ],
 )

@@ -52,6 +52,18 @@ def test_another_day_or_repeat_is_another_draw(operators, data):
     assert len(set(ledgers)) == 3
 
 
+@pytest.mark.parametrize("scheme", ["s3", "zzz"])
+def test_a_connection_that_is_not_there_is_told(operators, data, scheme):
+    batch = {"uri": f"{scheme}://lake/a.parquet", "format": "parquet", "name": "a", "connection_id": "nowhere"}
+    validators = {"validators": {"v": "callable:x:y"}, "code_roots": [], "results": str(data / "verdicts")}
+    for found in (
+        operators("ChaosOperator", batch=batch, shadow=str(data / "shadow"), **FAULT),
+        operators("ValidateBatchOperator", batch=batch, **validators),
+    ):
+        assert found["error"] == "ConfigError"
+        assert f"'nowhere' gives no file system for {scheme}://lake/a.parquet (" in found["message"]
+
+
 @pytest.mark.parametrize("shadow", ["features/shadow", "features/date=2013-06-03/shadow", "features", ".", "link/s"])
 def test_a_shadow_that_a_reader_could_see_is_refused(operators, data, tree, shadow):
     (data / "link").symlink_to(data / "features")

@@ -1,4 +1,4 @@
-"""A real scheduler: triggered, retried, halted and read by REST; and the pages in its UI.
+"""A real scheduler: triggered, retried, halted and read by REST; the pages in its UI; a plan of the policy plug-in.
 
 One test, so that workers that share out the tests start one Airflow between them: it takes half a minute to start. What
 is tried stands in functions of its own; one that fails stops none of the others.
@@ -36,13 +36,13 @@ def beside(name):
     return module
 
 
-shared = beside("scheduler_tried")
+shared, planned = beside("scheduler_tried"), beside("planned_tried")
 
 
 @pytest.fixture
 def place(tmp_path):
     """The data, the suite and the DAGs that all schedulers have, and a store with runs to show."""
-    home = shared.furnish(tmp_path / "real")
+    home = shared.furnish(tmp_path / "real", planned.DAG_FILE)
     if not entry_points(group="airflow.plugins", name="pipechaos"):  # run from a checkout that is not installed
         (home / "airflow" / "plugins").mkdir(parents=True)
         (home / "airflow" / "plugins" / "of_pipechaos.py").write_text(PLUGIN)
@@ -61,14 +61,16 @@ def test_a_real_airflow(place):
         shared.check_store(store, airflow)
 
     env = {**shared.environment(place, store=store), "PIPECHAOS_STORE": str(place / "runs.db")}
+    env |= planned.environment(place)
     with (
         pytest.raises(ZeroDivisionError),
         airflow_server(place / "dags", home=place / "airflow", users=USERS, env=env) as server,
     ):
-        for dag in ("retried", "drill"):
+        for dag in ("retried", "drill", "patient"):
             server.wait_for_dag(dag)
         shared.start_early(server)
-        failures = shared.failures_of([*TRIED, *shared.TRIED, their_store_holds_them], server, place)
+        tried = [*TRIED, *shared.TRIED, their_store_holds_them, the_tab_says_what_a_lane_missed, *planned.TRIED]
+        failures = shared.failures_of(tried, server, place)
         working = shared.leave_a_validator_at_work(server, place)
         raise ZeroDivisionError  # as a test that fails
     left = still_running(working) | processes_of(server.leaders)
@@ -139,7 +141,7 @@ def the_list_and_the_report(airflow, place):
     assert "&lt;b&gt;drill&lt;/b&gt;" in page
     assert "<b>drill" not in page
     assert "3 of 10 trials" in page
-    assert "1 gate failed" in page
+    assert "1: a gate failed" in page
     assert "default-src 'none'" in said.headers["content-security-policy"]
     report = airflow.ask("GET", f"/pipechaos/report?id={BY_HAND}", headers=login).body
     assert "Skip to the report" in report
@@ -165,8 +167,19 @@ def the_tab_of_a_dag_run_has_the_runs_of_its_tasks(airflow, place):
     other = airflow.trigger("quiet")
     empty = airflow.ask("GET", f"/pipechaos/dag-run?dag_id=quiet&run_id={quote(other, safe='')}", headers=login)
     assert "No task of this DAG run has kept a campaign" in empty.body
+    assert "Lane" not in empty.body
     for run in (DAG_RUN, other):
         airflow.wait_for_run("quiet", run)
+
+
+def the_tab_says_what_a_lane_missed(airflow, place):
+    asked = f"/pipechaos/dag-run?dag_id=stranger&run_id={shared.EARLY}"
+    page = " ".join(airflow.ask("GET", asked, headers=bearer(airflow.token("reader"))).body.split())
+    assert "<h2>Lane chaos_features</h2>" in page
+    assert "1 of 2 corrupted copies that were judged were missed." in page
+    assert '<td class="words">x</td> <td>60</td><td class="">noticed</td>' in page  # 0.3 of 200
+    assert '<td class="bad">MISSED</td>' in page
+    assert "Nothing is scored: no copies could be made" in page  # the lane whose own task fails
 
 
 @tried

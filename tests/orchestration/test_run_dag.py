@@ -21,6 +21,8 @@ from pathlib import Path
 
 from airflow.sdk import ObjectStoragePath, dag, task
 from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.io import attach
+from fsspec.implementations.memory import MemoryFileSystem
 
 from pipechaos.airflow.operators import ChaosOperator, ScoreOperator, ValidateBatchOperator
 
@@ -28,6 +30,16 @@ HOME = Path(os.environ["PROBE_HOME"])
 FILE = HOME / "features" / "date=2013-06-03" / "part-0.parquet"
 FAULT = {"fault": "null.mcar", "columns": "x", "fraction": 0.3, "key": ["id"]}
 RETRY = {"retries": 1, "retry_delay": timedelta(0)}
+IN_STORE = "memory://deep@lake/date={{ params.day }}/part-0.parquet"
+
+
+class Store(MemoryFileSystem):
+    """Only who asks Airflow for the connection comes to what is in here."""
+
+    store, pseudo_dirs = {}, [""]
+
+
+attach("memory", "deep", fs=Store())
 
 
 class Interrupted(ChaosOperator):
@@ -55,6 +67,20 @@ def as_json():
 @task
 def as_path():
     return ObjectStoragePath(f"file://{FILE}")
+
+
+@task
+def as_stored():
+    path = ObjectStoragePath(IN_STORE.replace("{{ params.day }}", "2013-06-03"))
+    with path.open("wb") as file:
+        file.write(FILE.read_bytes())
+    return path
+
+
+@task.chaos(shadow=str(HOME / "shadow-{{ params.take }}" / "from_decorator"), **FAULT)
+def from_decorator():
+    uri = "memory://lake/date=2013-06-03/part-0.parquet"
+    return {"uri": uri, "format": "parquet", "name": "2013-06-03", "connection_id": "deep"}
 
 
 @task(multiple_outputs=False)
@@ -94,6 +120,11 @@ def probe():
     chaos("from_template", rendered)
     chaos("from_json", as_json())
     chaos("from_object_storage", as_path())
+    stored = as_stored()
+    chaos("from_store", stored)
+    stored >> from_decorator()
+    stored >> chaos("from_store_template", ObjectStoragePath(IN_STORE))
+    stored >> gate("of_store", "positive", ObjectStoragePath(IN_STORE), gate=False)
     broken = chaos("retried", rendered, Interrupted, **RETRY)
     gate("rejects", "never", **RETRY) >> chaos("after_a_rejection", rendered)
     gate("errs", "breaks", **RETRY)
@@ -109,8 +140,12 @@ probe()
 
 OK = [
     *("from_template", "as_json", "from_json", "as_path", "from_object_storage", "retried"),
+    *("as_stored", "from_store", "from_store_template", "from_decorator", "of_store"),
     *("reports", "of_operator", "of_operator_base", "score", "settings"),
 ]
+
+WAYS = ["from_template", "from_json", "from_object_storage", "retried"]
+BY_CONNECTION = ["from_store", "from_store_template", "from_decorator"]
 
 
 @pytest.fixture
@@ -156,7 +191,7 @@ def probe(tmp_path_factory):
             "probe",
             [{"take": 1}, {"take": 2}],
             home=place / "airflow",
-            wanted=["from_template", "from_json", "from_object_storage", "retried", "score", "settings", "rejects"],
+            wanted=[*WAYS, *BY_CONNECTION, "of_store", "score", "settings", "rejects"],
             env={"PROBE_HOME": str(place)},
         )
     return SimpleNamespace(home=place, runs=runs, before=before)
@@ -197,14 +232,30 @@ def test_a_retried_or_backfilled_task_injects_the_identical_fault(probe):
 
 @pytest.mark.slow
 def test_every_way_to_name_a_batch_gives_the_same_injection(probe):
-    ways = [
-        run.results[t] for run in probe.runs for t in ("from_template", "from_json", "from_object_storage", "retried")
-    ]
+    ways = [run.results[t] for run in probe.runs for t in WAYS]
     assert len({(w["batch"]["digest"], w["changed"], w["injection"]) for w in ways}) == 1
     assert ways[0]["changed"] > 0
     for way, run in zip(ways[::4], probe.runs, strict=True):
         assert way["source"]["uri"] == str(probe.home / "features" / "date=2013-06-03" / "part-0.parquet")
         assert way["ledger"].startswith(str(probe.home / f"shadow-{run.conf['take']}" / "from_template"))
+
+
+@pytest.mark.slow
+def test_a_batch_behind_a_connection_of_airflow(probe):
+    """Copies are local and need none; the source keeps its connection, by name."""
+    for run in probe.runs:
+        plain = run.results["from_template"]
+        for task in BY_CONNECTION:
+            found = run.results[task]
+            assert {k: found[k] for k in ("changed", "injection")} == {k: plain[k] for k in ("changed", "injection")}
+            assert found["batch"]["digest"] == plain["batch"]["digest"]
+            assert found["batch"]["connection_id"] is None
+            assert Path(found["batch"]["uri"]).is_relative_to(probe.home / f"shadow-{run.conf['take']}" / task)
+            assert found["source"]["connection_id"] == "deep"
+            assert found["source"]["uri"] in {f"memory:{s}lake/date=2013-06-03/part-0.parquet" for s in ("//", "///")}
+        judged = run.results["of_store"]
+        assert judged["batch"]["connection_id"] == "deep"
+        assert judged["verdicts"]["v"]["status"] == "accepted"
 
 
 @pytest.mark.slow

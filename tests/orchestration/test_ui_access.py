@@ -36,7 +36,17 @@ for route in ui.app.routes:
     said["needs"][route.path] = [[a["method"], str(a["access_entity"])] for a in asked]
 
 
+results = [
+    ("chaos_load.score", {"outcomes": [], "controls": [], "counts": {}, "reason": "halted by the test"}),
+    ("other.score", "not ours"),
+]
+
+
 class Manager:
+    def is_authorized_dag(self, *, method, user, access_entity, details):
+        assert (method, access_entity.name, details.id) == ("GET", "XCOM", "mine")
+        return user != "no xcoms"
+
     def get_authorized_dag_ids(self, *, user, method):
         assert method == "GET"
         return {"mine"} if user == "limited" else {"mine", "theirs"}
@@ -44,7 +54,12 @@ class Manager:
 
 @contextlib.contextmanager
 def session():
-    yield SimpleNamespace(scalars=lambda query: SimpleNamespace(all=lambda: ["mine", "theirs"]))
+    def execute(query):
+        names = [c.key for c in query.selected_columns]
+        rows = results if "value" in names else [("t", -1)]
+        return [SimpleNamespace(**dict(zip(names, row, strict=True))) for row in rows]
+
+    yield SimpleNamespace(scalars=lambda query: SimpleNamespace(all=lambda: ["mine", "theirs"]), execute=execute)
 
 
 ui.get_auth_manager, ui.create_session = Manager, session
@@ -57,10 +72,14 @@ def seen(answer):
 os.environ["PIPECHAOS_STORE"] = place
 for user in ("limited", "all"):
     said[user] = {"list": seen(ui.runs(user)), **{i: seen(ui.report(i, user)) for i in ids}}
+    said[user]["tab"] = seen(ui.dag_run("mine", "r", user))
+said["no xcoms"] = seen(ui.dag_run("mine", "r", "no xcoms"))
 os.environ["PIPECHAOS_STORE"] = place + ".none"
 said["missing"] = seen(ui.runs("all"))
 os.environ["PIPECHAOS_STORE"] = "none"
 said["off"] = seen(ui.report(ids[0], "all"))
+said["lane without a store"] = seen(ui.dag_run("mine", "r", "all"))
+said["nothing without a store"] = seen(ui.dag_run("mine", "r", "no xcoms"))
 del os.environ["PIPECHAOS_STORE"]
 said["unnamed"] = seen(ui.runs("all"))
 os.environ["AIRFLOW__PIPECHAOS__STORE"] = place
@@ -120,6 +139,17 @@ def test_runs_of_a_dag_are_for_who_may_read_it(said):
     assert "there is no run" in said["limited"][THEIRS][1]
     assert THEIRS in said["all"]["list"][1]
     assert [said["all"][i][0] for i in (BY_HAND, MINE, THEIRS)] == [200, 200, 200]
+
+
+def test_scores_of_lanes_are_for_who_may_read_xcoms_and_need_no_store(said):
+    status, page = said["all"]["tab"]
+    assert (status, MINE in page, "Lane chaos_load" in page, "halted by the test" in page) == (200, True, True, True)
+    assert "other" not in page
+    status, page = said["no xcoms"]
+    assert (status, MINE in page, "Lane" in page) == (200, True, False)
+    status, page = said["lane without a store"]
+    assert (status, "Lane chaos_load" in page, "Store:" in page) == (200, True, False)
+    assert said["nothing without a store"][0] == 503
 
 
 @pytest.mark.parametrize(

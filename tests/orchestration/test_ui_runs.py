@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipechaos.airflow.campaign import TaskKey
+from pipechaos.airflow.ui_lanes import lanes_in
 from pipechaos.airflow.ui_pages import message_page, policy, runs_page
 from pipechaos.airflow.ui_runs import (
     UnknownRunError,
@@ -25,6 +26,7 @@ from pipechaos.airflow.ui_runs import (
 )
 from pipechaos.campaign.output import without_values
 from pipechaos.errors import ConfigError
+from pipechaos.score.scorecard import ValidatorInfo, build
 from pipechaos.store.opening import open_store
 from pipechaos.store.records import RunIdentity, RunRecord, RunStatus
 
@@ -67,7 +69,7 @@ def test_the_list_says_rates_with_their_counts_and_how_a_run_ended(store):
     page = words(runs_page(listed(store, store.runs()), store=store.shown))
     late, _, early = page.partition("20240301T060000Z-abcd")
     assert "unfinished 2024-03-02 06:00 tiny has not ended" in late
-    assert "2024-03-01 06:00 tiny 1 gate failed alpha 30.0 %" in early
+    assert "2024-03-01 06:00 tiny 1: a gate failed alpha 30.0 %" in early
     alpha, _, beta = early.partition(" beta ")
     assert "3 of 10 trials" in alpha
     assert "10.0 %" in alpha
@@ -76,6 +78,68 @@ def test_the_list_says_rates_with_their_counts_and_how_a_run_ended(store):
     assert "10 of 10 trials" in beta
     assert "0 of 10 batches" in beta
     assert "all together" in beta
+
+
+def test_where_nothing_decides_the_exit_code_is_no_praise(tmp_path):
+    trials = sample.trials()
+    names = [ValidatorInfo(name=n, spec="s", suite_digest="d") for n in ("alpha", "beta")]
+    free = build(trials, about=sample.ABOUT, validators=names)
+    assert int(free.exit_code) == 0
+    with open_store(tmp_path / "runs.db") as store:
+        store.begin(RunRecord(run_id="r", experiment="tiny", experiment_digest="d", seed=5, started=DAY))
+        store.add_trials("r", trials)
+        store.finish("r", free.to_dict(), exit_code=0, finished=DAY)
+        (line,) = listed(store, store.runs())
+    assert (line.ended, line.passed) == ("0: no gate declared", None)
+
+
+def judged(fault, columns, changed, outcome, how):
+    return {
+        "validator": "check",
+        "fault": fault,
+        "columns": columns,
+        "changed": changed,
+        "outcome": outcome,
+        "how": how,
+    }
+
+
+LANE = {
+    "outcomes": [
+        judged("null.mcar", ["x", "y"], 60, "fn", "success"),
+        judged("rows.drop", [], 0, "tp", "ValueError"),
+        judged("null.mcar", ["z"], 9, "not_exercised", "late"),
+    ],
+    "controls": [{"validator": "check", "outcome": "fp", "told": "rejected", "how": "ValueError"}],
+    "counts": {},
+    "reason": "",
+}
+
+
+def test_what_a_lane_missed_is_said_in_words():
+    page = words(runs_page((), store="", title="t", lanes=lanes_in([("chaos_load.score", LANE)])))
+    assert (
+        "Lane chaos_load 1 of 2 corrupted copies that were judged were missed; the untouched copy was rejected by"
+        in page
+    )
+    assert "check null.mcar x, y 60 MISSED success check rows.drop 0 noticed ValueError" in page
+    assert "null.mcar z 9 not exercised late" in page
+    (idle,) = lanes_in([("chaos_load.score", {**LANE, "reason": "halted"})])
+    assert idle.about == "Nothing is scored: halted"
+
+
+def test_only_scores_of_lanes_are_taken_for_them():
+    others = [("score", LANE), ("a.score", None), ("a.score", {"outcomes": []}), ("a.score", 0.7), ("b.scores", LANE)]
+    assert lanes_in(others) == ()
+    assert [lane.name for lane in lanes_in([("b.score", LANE), ("a.score", LANE)])] == ["a", "b"]
+
+
+def test_a_rate_without_an_interval_says_why(tmp_path):
+    one = [t for t in sample.trials() if t.batch == "d09" and t.validator == "beta"]
+    with open_store(tmp_path / "runs.db") as store:
+        keep(store, "one-batch", one)
+        page = words(runs_page(listed(store, store.runs()), store="s"))
+    assert "0.0 % (too few batches for an interval) 0 of 1 batch" in page
 
 
 def test_only_what_has_a_report_is_a_link(store):
@@ -108,6 +172,9 @@ def test_names_are_text_wherever_they_stand(text, tmp_path):
     plain = tags(runs_page(listed(store, ()), store="s", title="t", about="a", empty="none"))
     assert tags(message_page(text)) == tags(message_page("m"))
     assert tags(runs_page((), store=text, title=text, about=text, empty=text)) == plain
+    hostile = {**LANE, "outcomes": [{**o, "validator": text, "columns": [text], "how": text} for o in LANE["outcomes"]]}
+    lanes = [runs_page((), store="s", lanes=lanes_in([(f"{t}.score", r)])) for t, r in (("g", LANE), (text, hostile))]
+    assert tags(lanes[0]) == tags(lanes[1])
     assert {name for name, _ in tags(page)} - {name for name, _ in plain} == TABLE
     for made in (page, message_page(text)):
         assert not {"\x1b", "\u202e", "\x00"} & set(made)
@@ -187,7 +254,7 @@ def test_a_drill_that_could_not_judge_has_no_report(tmp_path):
         page = runs_page(listed(store, store.runs()), store="s")
         with pytest.raises(ConfigError, match="left no scorecard"):
             report_page(store, run, {run})
-    assert "3 could not run (stopped early)" in words(page)
+    assert "3: could not judge (stopped early)" in words(page)
     assert 'href="report' not in page
 
 

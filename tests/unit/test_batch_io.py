@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import fsspec
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 
+from pipechaos.batch.connections import Resolver
 from pipechaos.batch.digest import ordered_digest
 from pipechaos.batch.io import iter_tables, read_batch, read_table, write_batch, write_table, write_tables
 from pipechaos.batch.model import Batch
@@ -87,6 +89,44 @@ def test_a_connection_must_be_resolved_by_the_caller(memory, tmp_path):
     assert read_batch(ref, filesystem=arrow).table.equals(TABLE)
     with pytest.raises(BatchError, match="filesystem is a str"):
         read_batch(ref, filesystem="s3")
+
+
+def test_file_systems_by_connection_id(memory):
+    """A mapping, or a resolver, which is told where the batch is and is asked once for all its files."""
+    ref = write_batch(BATCH, "memory://bucket/a.parquet", filesystem=memory, connection_id="lake")
+    asked = []
+
+    def look_up(connection_id, uri):
+        asked.append((connection_id, uri))
+        return memory
+
+    ref = replace(ref, uri="memory://bucket", files=("a.parquet", "a.parquet"))
+    twice = pa.concat_tables([TABLE, TABLE])
+    resolver = Resolver(database=str, filesystem=look_up)
+    for connections in ({"lake": memory, "shop": "duckdb:///x"}, resolver):
+        assert read_batch(ref, connections=connections, key=["id"]).table.equals(twice)
+        assert read_table(ref, columns=["id"], connections=connections).equals(twice.select(["id"]))
+        assert [t.num_rows for t in iter_tables(ref, rows=15, connections=connections)] == [15, 5, 15, 5]
+    assert asked == [("lake", "memory://bucket")] * 3
+    # what needs no connection asks for none, and a file system that was handed over is taken
+    assert read_table(replace(ref, connection_id=None), connections=resolver).equals(twice)
+    assert read_table(ref, filesystem=memory, connections=resolver).equals(twice)
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("connections", "error", "message"),
+    [
+        (None, BatchError, "needs the connection 'lake'.*connections="),
+        (str, BatchError, "needs the connection 'lake'.*connections="),  # a function knows databases alone
+        ({"lace": None}, UnknownNameError, "connection 'lake'.*did you mean 'lace'"),
+        ({"lake": "duckdb:///x"}, BatchError, "filesystem is a str"),
+    ],
+)
+def test_a_connection_that_gives_no_file_system_is_told(connections, error, message):
+    ref = BatchRef.of("s3://bucket/a.parquet", connection_id="lake")
+    with pytest.raises(error, match=f"(?s){message}"):
+        read_batch(ref, connections=connections)
 
 
 def test_without_fsspec_the_extra_is_named(monkeypatch):

@@ -1,6 +1,7 @@
 """References: every form of a path, names, JSON, credentials; discovery of batches."""
 
 import json
+import traceback
 from pathlib import Path
 
 import fsspec
@@ -10,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipechaos.batch.connections import connection_in
 from pipechaos.batch.ref import BatchRef, Format, discover
-from pipechaos.errors import BatchError, UnknownNameError
+from pipechaos.errors import BatchError, ConfigError, UnknownNameError
 
 TABLE = pa.table({"x": [1, 2]})
 
@@ -102,6 +104,55 @@ def test_an_object_storage_path_brings_its_connection(memory):
         BatchRef.of("s3://bucket/a", connection_id="aws")
     with pytest.raises(BatchError, match="give one of them"):
         BatchRef.of(StoragePath("memory://a@bucket/a", "a", memory), connection_id="b")
+
+
+def test_the_connection_may_be_one_of_the_options_of_the_path(memory):
+    """As in Airflow 3.1, whose paths have no ``conn_id``."""
+    path = StoragePath("memory://lake_conn@bucket/x.parquet", None, memory)
+    del path.conn_id
+    path.storage_options = {"conn_id": "lake_conn"}
+    memory.pipe_file("/bucket/x.parquet", b"PAR1")
+    ref = BatchRef.of(path)
+    assert (ref.uri, ref.connection_id) == ("memory://bucket/x.parquet", "lake_conn")
+
+
+def test_a_connection_is_looked_with_where_somebody_resolves_it(memory):
+    with memory.open("/bucket/a/x.parquet", "wb") as file:
+        pq.write_table(TABLE, file)
+    ref = BatchRef.of("memory://bucket/a", connection_id="lake", connections={"lake": memory})
+    assert (ref.connection_id, ref.files) == ("lake", ("x.parquet",))
+    with pytest.raises(BatchError, match="there is no file"):
+        BatchRef.of("memory://bucket/b.parquet", connection_id="lake", connections={"lake": memory})
+
+
+def test_the_text_of_an_object_storage_path_carries_its_connection_too():
+    for scheme in ("s3", "s3a", "gs", "gcs"):
+        ref = BatchRef.of(f"{scheme}://lake_conn@bucket/date=1/x.parquet")
+        assert (ref.uri, ref.connection_id) == (f"{scheme}://bucket/date=1/x.parquet", "lake_conn")
+        assert BatchRef.of(f"{scheme}://bucket/x.parquet", connection_id="other").connection_id == "other"
+    with pytest.raises(BatchError, match="give one of them"):
+        BatchRef.of("s3://a@bucket/x.parquet", connection_id="b")
+    # a container and a user are none
+    assert connection_in("abfs://container@account/x.parquet") is None
+    assert connection_in("sftp://me@host/x.parquet") is None
+    assert connection_in("s3://bucket/a@b/x.parquet") is None
+
+
+def test_what_a_path_says_when_it_cannot_connect_is_not_repeated():
+    class Sealed(StoragePath):
+        @property
+        def fs(self):
+            raise RuntimeError("hunter2 was refused")
+
+        @fs.setter
+        def fs(self, value):
+            pass
+
+    with pytest.raises(
+        ConfigError, match=r"'aws' gives no file system for s3://b/x.parquet \(RuntimeError\)"
+    ) as caught:
+        BatchRef.of(Sealed("s3://aws@b/x.parquet", "aws"))
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_real_object_storage_path(tmp_path):

@@ -121,6 +121,8 @@ def test_nothing_new_is_said_so():
     assert drill_message(result()).startswith("drill of flights: nothing new, 6 of 8 trials judged\n")
     assert not result().alarming
     assert drill_message(result(exit_code=3, blind=("gx",))).startswith("drill of flights: a validator is blind\n")
+    failed = drill_message(result(exit_code=3, injection_errors=1))
+    assert failed.startswith("drill of flights: 1 injection failed\n")
     assert drill_message(result(exit_code=1)).startswith("drill of flights: the baseline does not hold\n")
 
 

@@ -358,13 +358,13 @@ def test_a_drill_that_was_halted_among_its_faults_goes_on_where_it_stopped(root,
             raise Halted(HaltOrder(source="test", reason="maintenance"))
 
     half = drill(root, store, "n0", FIRST, halt=stop)
-    assert half.status is RunStatus.STOPPED
+    assert (half.status, half.halted) == (RunStatus.STOPPED, True)
     assert "maintenance" in half.stopped
     assert (half.trials, half.coverage.never) == (1, 3)
     assert [n.failed for n in nights(store, "small")] == [False]
     judged = len((root / "calls").read_text())
     whole = drill(root, store, "n0", FIRST + DAY / 24)
-    assert (whole.status, whole.trials, whole.coverage.never) == (RunStatus.FINISHED, 2, 2)
+    assert (whole.status, whole.halted, whole.trials, whole.coverage.never) == (RunStatus.FINISHED, False, 2, 2)
     assert len((root / "calls").read_text()) == judged + 1
 
 

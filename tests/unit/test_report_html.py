@@ -208,6 +208,13 @@ def test_trend_has_a_point_a_run_and_its_numbers(full_page):
     assert says[0] == "alpha: 40.0 % in the first run shown, 30.0 % in the last"
 
 
+def test_a_validator_has_the_same_colour_in_all_charts():
+    """The store gives them in its own order, the other charts in the experiment's: alpha, beta."""
+    points = sample.long_trend(runs=2, validators=("beta", "(any validator)", "alpha"))
+    legend = squeezed(Page(render_html(replace(sample.bare(), trend=points))).section("trend"))
+    assert legend.index("alpha") < legend.index("beta")
+
+
 def test_a_long_trend_is_cut_and_says_so():
     """45 runs of three validators: the last 40 are drawn, the newest 36 of their 120 rows are listed."""
     found = page_of("large")

@@ -6,16 +6,18 @@ import stat
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from pipechaos.batch.io import read_batch
 from pipechaos.batch.ref import BatchRef
-from pipechaos.errors import FaultError, ShadowError, UnknownNameError
+from pipechaos.errors import BatchError, FaultError, ShadowError, UnknownNameError
 from pipechaos.inject import shadow as shadow_module
 from pipechaos.inject.shadow import check_shadow, corrupt, dataset_root, sweep
 from pipechaos.ledger.io import read_ledger
@@ -99,6 +101,19 @@ def test_percent_signs_of_a_file_url_are_read(tmp_path):
     ref = BatchRef.of(f"file://{tmp_path}/my%20lake/a.parquet")
     with pytest.raises(ShadowError):
         check_shadow(tmp_path / "my lake" / "shadow", ref)
+
+
+def test_a_batch_behind_a_connection_has_a_local_copy_that_needs_none(lake, tmp_path):
+    behind = SubTreeFileSystem(str(lake), LocalFileSystem())
+    ref = replace(day(lake), uri="s3://date=2013-06-03", connection_id="store")
+    copy = corrupt(ref, [HALF], tmp_path / "shadow", connections={"store": behind})
+    plain = corrupt(day(lake), [HALF], tmp_path / "plain")
+    assert copy.ref.connection_id is None
+    assert Path(copy.ref.uri).is_relative_to(tmp_path / "shadow")
+    assert copy.ref.digest == plain.ref.digest
+    with pytest.raises(BatchError, match="needs the connection 'store'"):
+        corrupt(ref, [HALF], tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_remote_shadow_is_refused(lake):

@@ -82,7 +82,7 @@ def child(tmp_path, airflow_environment, provider_path):
 
 def test_a_dag_file_loads_nothing_heavy(child):
     found = child("-c", IMPORTS, str(PAGE))
-    assert found["blocks"] == 4  # the DAGs of the page were made
+    assert found["blocks"] == 5  # the DAGs of the page were made
     # one list of arguments for both, and a DAG's defaults reach it
     assert found["defaults"] == [["ChaosOperator", "s", 7], ["ChaosDecoratedOperator", "s", 7]]
     loaded = found["loaded"]
