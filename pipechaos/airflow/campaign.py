@@ -56,6 +56,18 @@ class TaskKey:
             map_index=-1 if instance.map_index is None else instance.map_index,
         )
 
+    @property
+    def drill_id(self) -> str:
+        """Id of the drill in the store.
+
+        Examples
+        --------
+        >>> TaskKey(dag_id="d", run_id="r", task_id="t", map_index=2).drill_id
+        'd/r/t/2'
+        """
+        parts = [self.dag_id, self.run_id, self.task_id, *([] if self.map_index < 0 else [str(self.map_index)])]
+        return "/".join(parts)
+
     def store_id(self, identity: RunIdentity) -> str:
         """Id of the run in the store: a task that is cleared after its suite was mended is another run.
 

@@ -24,7 +24,7 @@ __all__ = ["CampaignGateOperator", "CampaignOperator", "CampaignTask"]
 
 
 class CampaignTask(BaseOperator):
-    """A task that runs a campaign or a part of one, and stops when Airflow ends it."""
+    """A task that runs a campaign, a part of one or a drill, and stops when Airflow ends it."""
 
     _running = False
 
@@ -89,7 +89,7 @@ class CampaignOperator(CampaignTask):
         events of tasks that succeed, so that ``fail_on`` must be empty: let a :class:`CampaignGateOperator` decide.
     report_url
         Web address of the report for the link in the UI, with ``{run_id}`` and ``{experiment}``; otherwise our plugin's
-        page where there is a store, and the file where there is none.
+        page where there is a store. Airflow shows no button for a file.
     halt_file, halt_variable
         The kill switch: a file that halts by being there, a Variable that has to say ``off``. It is asked before every
         frame; what cannot be read counts as on. A halted campaign is skipped, and goes on when its task is cleared.

@@ -1,4 +1,4 @@
-"""The operator for scheduled drills, and what it does as a plain function."""
+"""The operator for scheduled drills."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-from airflow.sdk import BaseOperator
-
-from pipechaos.airflow.failures import AirflowFailException, AirflowSkipException, Cancelled, failure_of
+from pipechaos.airflow.campaign_operators import CampaignTask
+from pipechaos.airflow.failures import AirflowFailException, AirflowSkipException
 from pipechaos.airflow.links import ChaosReportLink, report_link
 from pipechaos.airflow.notifier import PipechaosNotifier, tell_all
 from pipechaos.airflow.stores import check_store, needed_store
-from pipechaos.errors import PipechaosError
 
 __all__ = ["Channel", "DrillOperator"]
 
 Channel = PipechaosNotifier | Callable[[str], object]
 
 
-class DrillOperator(BaseOperator):
+class DrillOperator(CampaignTask):
     """Hold a drill: a small campaign on the latest batches, with those faults whose turn it is.
 
     A retry of the task, or a task that is cleared, goes on with the same drill; one that has finished is read back.
@@ -108,21 +106,16 @@ class DrillOperator(BaseOperator):
         self.notify: list[Channel] = _listed(notify)
         self.halt_file, self.halt_variable = halt_file, halt_variable
         self.report_link = ""
-        self._running = False
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Hold it, or what is left of it."""
-        self._running = True
-        try:
-            result = self._hold(context)
-        except PipechaosError as error:
-            from pipechaos.drill.schedule import DrillsPausedError
+        from pipechaos.drill.schedule import DrillsPausedError
 
-            if isinstance(error, DrillsPausedError):  # stays so, however often it is tried
+        with self.campaign():
+            try:
+                result = self._hold(context)
+            except DrillsPausedError as error:  # stays so, however often it is tried
                 raise AirflowFailException(str(error)) from error
-            raise failure_of(error) from error
-        finally:
-            self._running = False
         self.report_link = report_link(result, self.report_url)
         self.log.info("%s", result["message"])
         if result["halted"]:
@@ -140,7 +133,7 @@ class DrillOperator(BaseOperator):
     def _hold(self, context: Any) -> dict[str, Any]:
         from pathlib import Path
 
-        from pipechaos.airflow.campaign import experiment_of
+        from pipechaos.airflow.campaign import TaskKey, experiment_of
         from pipechaos.airflow.halting import switch_of
         from pipechaos.drill.execute import DrillRun, run_drill
         from pipechaos.drill.message import drill_message
@@ -149,7 +142,7 @@ class DrillOperator(BaseOperator):
         from pipechaos.store.opening import open_store
 
         experiment, home = experiment_of(self.experiment, root=self.root)
-        run_id = drill_id(context["ti"])
+        run_id = TaskKey.of(context["ti"]).drill_id
         run = DrillRun(
             run_id=run_id,
             out=Path(self.out),
@@ -172,25 +165,6 @@ class DrillOperator(BaseOperator):
             yield partial(channel.tell, context, drill=drill) if isinstance(channel, PipechaosNotifier) else channel
         if not self.notify:
             yield partial(self.log.warning, "%s")
-
-    def on_kill(self) -> None:
-        """End the running drill: what is committed stays, and the next try goes on.
-
-        Raises
-        ------
-        Cancelled
-            Airflow calls this in the middle of what runs, and would let it run on.
-        """
-        if self._running:
-            self._running = False
-            raise Cancelled("Airflow ended the task: the drill stops here, and its store keeps what was committed")
-
-
-def drill_id(instance: Any) -> str:
-    """Id of a task instance's drill: the same on every try, whenever that is."""
-    parts = [instance.dag_id, instance.run_id, instance.task_id]
-    mapped = getattr(instance, "map_index", None)
-    return "/".join(map(str, parts if mapped in (None, -1) else [*parts, mapped]))
 
 
 def _listed(given: Channel | Sequence[Channel] | None) -> list[Channel]:

@@ -11,10 +11,9 @@ from pipechaos.airflow.lane_handover import BASE
 from pipechaos.airflow.outside_verdicts import LATE, OutsideVerdict, Told
 from pipechaos.errors import BatchError
 from pipechaos.faults import registry
-from pipechaos.faults.spec import Family
 from pipechaos.ledger.io import read_ledger
 from pipechaos.ledger.records import Status
-from pipechaos.score.outcome import Judgement, judge, judge_benign, judge_canary, judge_natural
+from pipechaos.score.outcome import Judgement, judge_injected, judge_natural
 from pipechaos.score.records import Outcome
 from pipechaos.score.truth import Truth
 from pipechaos.validate.verdict_io import read_verdict
@@ -165,12 +164,11 @@ def _outcome(
 def _judged(
     validator: str, trial: Mapping[str, Any], base: OutsideVerdict, said: OutsideVerdict, key: tuple[str, ...]
 ) -> Judgement:
-    fault, status = registry.get(trial["fault"]), Status(trial["status"])
-    before, after = _verdict(validator, base), _verdict(validator, said)
-    if fault.family is Family.BENIGN:
-        return judge_benign(before, after, status)
-    truth = Truth.of(read_ledger(trial["ledger"]), fault.phase, key)
-    if fault.family is Family.CANARY:
-        return judge_canary(after, truth, status)
-    same = bool(after.ordered_digest) and after.ordered_digest == before.ordered_digest
-    return judge(ledger_status=status, base=before, verdict=after, truth=truth, same_frame=same)
+    fault = registry.get(trial["fault"])
+    return judge_injected(
+        fault.family,
+        Status(trial["status"]),
+        base=_verdict(validator, base),
+        verdict=_verdict(validator, said),
+        truth=lambda: Truth.of(read_ledger(trial["ledger"]), fault.phase, key),
+    )

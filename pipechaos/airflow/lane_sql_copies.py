@@ -13,10 +13,11 @@ from typing import Any
 from pipechaos.airflow.lane_copies import Caps, Copied, Declared, OverCapError, in_time, past_of, shaped, trial_of
 from pipechaos.airflow.lane_handover import BASE
 from pipechaos.airflow.lane_table import check_table
+from pipechaos.batch.connections import Connections
 from pipechaos.batch.model import Batch
 from pipechaos.batch.ref import BatchRef
 from pipechaos.batch.sql import sql_ref
-from pipechaos.batch.sql_connect import Connections, Dialect, place_of
+from pipechaos.batch.sql_connect import Dialect, place_of
 from pipechaos.errors import ConfigError, PipechaosError, ShadowError
 from pipechaos.inject.shadow import MARKER, local_path
 from pipechaos.inject.sql_shadow import copy_table, corrupt_table

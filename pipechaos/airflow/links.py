@@ -27,6 +27,8 @@ class ChaosReportLink(BaseOperatorLink):
 def report_link(result: Mapping[str, Any], template: str | None = None) -> str:
     """Where the button leads: to our plugin's page where a store keeps the run, to the file of the report otherwise.
 
+    Airflow's UI leaves out a link to a file; REST has it.
+
     Parameters
     ----------
     result

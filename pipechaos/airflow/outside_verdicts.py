@@ -27,7 +27,7 @@ __all__ = [
     "together",
 ]
 
-LATE = "the lane's time was over (max_seconds)"
+LATE = "the lane's time was over: raise max_seconds"
 NO_COPIES = "the task `copies` made none: its log says why"
 _TIMEOUTS = ("AirflowTaskTimeout", "TaskDeferralTimeout")
 _SKIPS = ("AirflowSkipException",)

@@ -218,7 +218,7 @@ class PlanSource:
         except ConfigError as error:
             return HaltOrder(source=source, reason=str(error))
         if self.stretch not in plan.stretches:
-            return HaltOrder(source=source, reason=f"it has no such stretch for {self.stretch.name} any more")
+            return HaltOrder(source=source, reason=f"the plan no longer names {self.stretch.name} as it was parsed")
         reason = plan.refusal(self.stretch, deployment, now)
         if not reason:
             excluded = plan.exclusions.excluded(now)

@@ -16,13 +16,12 @@ from pipechaos.batch.ipc import ipc_bytes
 from pipechaos.batch.ref import BatchRef
 from pipechaos.errors import BatchError, ConfigError
 from pipechaos.faults import registry
-from pipechaos.faults.spec import Family
 from pipechaos.inject.shadow import check_shadow, corrupt
 from pipechaos.inject.sql_shadow import corrupt_table
 from pipechaos.inject.sql_upkeep import sweep_schemas
 from pipechaos.ledger.io import read_ledger
 from pipechaos.plan.injection import Injection
-from pipechaos.score.outcome import Judgement, judge, judge_benign, judge_canary
+from pipechaos.score.outcome import judge_injected
 from pipechaos.score.truth import Truth
 from pipechaos.validate.verdict import VerdictStatus
 from pipechaos.validate.verdict_io import read_verdict, write_verdict
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from pipechaos.batch.connections import Connections
     from pipechaos.inject.shadow import ShadowCopy
     from pipechaos.inject.sql_shadow import SqlCopy
-    from pipechaos.ledger.records import Ledger
     from pipechaos.validate.verdict import Verdict
 
 __all__ = ["corrupt_batch", "ref_of", "refusal", "score_verdicts", "validate_batch"]
@@ -225,14 +223,20 @@ def _outcomes(
         raise ConfigError(f"a corrupted copy of batch {name!r} cannot be paired with verdicts on batch {base!r}")
     ledger = read_ledger(item["ledger"])
     fault = registry.get(item["fault"])
-    truth = Truth.of(ledger, fault.phase, key)
+    truth = Truth.of(ledger, fault.phase, key)  # one for all validators
     for validator, kept in item["verdicts"].items():
         if validator not in bases:
             raise ConfigError(
                 f"validator {validator!r} did not judge the untouched batch {base!r}: there is nothing to pair with. "
                 f"It was judged by: {', '.join(sorted(bases)) or 'none'}."
             )
-        judged = _judged(fault.family, ledger, bases[validator], read_verdict(kept["verdict"]), truth)
+        judged = judge_injected(
+            fault.family,
+            ledger.status,
+            base=bases[validator],
+            verdict=read_verdict(kept["verdict"]),
+            truth=lambda: truth,
+        )
         yield {
             "validator": validator,
             "fault": item["fault"],
@@ -241,13 +245,3 @@ def _outcomes(
             "outcome": judged.outcome.value,
             "why": judged.why.value if judged.why else None,
         }
-
-
-def _judged(family: Family, ledger: Ledger, base: Verdict, verdict: Verdict, truth: Truth) -> Judgement:
-    """Outcome by what was injected: on a control a rejection is an alarm, on a fault it is a hit."""
-    if family is Family.BENIGN:
-        return judge_benign(base, verdict, ledger.status)
-    if family is Family.CANARY:
-        return judge_canary(verdict, truth, ledger.status)
-    same = bool(verdict.ordered_digest) and verdict.ordered_digest == base.ordered_digest
-    return judge(ledger_status=ledger.status, base=base, verdict=verdict, truth=truth, same_frame=same)

@@ -32,7 +32,6 @@ __all__ = [
     "RunLine",
     "UnknownRunError",
     "dag_part",
-    "drill_id",
     "hidden_from",
     "listed",
     "made_by",
@@ -180,7 +179,8 @@ def report_page(store: Store, run_id: str, known: Collection[str]) -> str:
             trend=store.trend(run.experiment, _TREND),
             baseline=card.baseline,
             values=False,
-        )
+        ),
+        home="runs",
     )
 
 
@@ -274,20 +274,8 @@ def made_by(
     mine: set[str | None] = set()
     for task, index in tasks:
         key = TaskKey(dag_id=dag_id, run_id=run_id, task_id=task, map_index=index)
-        mine |= {_task_part(key.store_id(_ANY)), drill_id(key)}
+        mine |= {_task_part(key.store_id(_ANY)), key.drill_id}
     return tuple(run for run in runs if _task_part(run.run_id) in mine)
-
-
-def drill_id(key: TaskKey) -> str:
-    """Id that a drill of a task instance has in the store.
-
-    Examples
-    --------
-    >>> drill_id(TaskKey(dag_id="d", run_id="r", task_id="t", map_index=2))
-    'd/r/t/2'
-    """
-    parts = [key.dag_id, key.run_id, key.task_id, *([] if key.map_index < 0 else [str(key.map_index)])]
-    return "/".join(parts)
 
 
 def _task_part(run_id: str) -> str | None:
@@ -332,5 +320,5 @@ def hidden_from(readable: Collection[str], dags: Iterable[str]) -> frozenset[str
     ['a-b/', 'a_b', 'theirs', 'theirs/']
     """
     keys = [TaskKey(dag_id=dag, run_id="", task_id="") for dag in dags if dag not in readable]
-    ids = [made for key in keys for made in (key.store_id(_ANY), drill_id(key))]
+    ids = [made for key in keys for made in (key.store_id(_ANY), key.drill_id)]
     return frozenset(filter(None, map(dag_part, ids)))

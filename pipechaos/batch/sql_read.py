@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 
+from pipechaos.batch.connections import Connections
 from pipechaos.batch.ref import BatchRef
-from pipechaos.batch.sql_connect import Connections, place_of, reading
+from pipechaos.batch.sql_connect import place_of, reading
 from pipechaos.batch.sql_session import SqlSession, SqlTable, select_rows
 from pipechaos.batch.sql_source import SqlSource
 from pipechaos.errors import BatchError

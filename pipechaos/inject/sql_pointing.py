@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from pipechaos.batch.connection_url import without_password
+from pipechaos.batch.connections import Connections
 from pipechaos.batch.ref import BatchRef
-from pipechaos.batch.sql_connect import Connections, Dialect, place_of
+from pipechaos.batch.sql_connect import Dialect, place_of
 from pipechaos.batch.sql_read import sql_source
 from pipechaos.errors import ShadowError
 from pipechaos.inject.sql_schema import PREFIX

@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from pipechaos import counter
 from pipechaos.batch.connection_url import without_password
+from pipechaos.batch.connections import Connections
 from pipechaos.batch.digest import ordered_digest
 from pipechaos.batch.model import Batch
 from pipechaos.batch.ref import BatchRef
-from pipechaos.batch.sql_connect import Connections, place_of, writing
+from pipechaos.batch.sql_connect import place_of, writing
 from pipechaos.batch.sql_read import sql_source
 from pipechaos.batch.sql_session import SqlColumn, SqlSession, SqlTable
 from pipechaos.batch.sql_source import SqlSource

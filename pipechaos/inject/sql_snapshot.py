@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from pipechaos.batch.connections import Connections
 from pipechaos.batch.ref import BatchRef
-from pipechaos.batch.sql_connect import Connections, place_of, reading
+from pipechaos.batch.sql_connect import place_of, reading
 from pipechaos.batch.sql_read import read_rows, sql_source
 from pipechaos.batch.sql_session import SqlTable
 from pipechaos.errors import ShadowError

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from pipechaos.batch.connections import Connections
 from pipechaos.batch.ref import BatchRef
-from pipechaos.batch.sql_connect import Connections, Place, place_of, reading, writing
+from pipechaos.batch.sql_connect import Place, place_of, reading, writing
 from pipechaos.batch.sql_read import sql_source
 from pipechaos.batch.sql_session import SqlSession
 from pipechaos.errors import BatchError, ShadowError

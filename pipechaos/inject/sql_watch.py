@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from pipechaos.batch.connections import Connections
 from pipechaos.batch.ref import BatchRef
-from pipechaos.batch.sql_connect import Connections, Dialect, Place, place_of, reading
+from pipechaos.batch.sql_connect import Dialect, Place, place_of, reading
 from pipechaos.batch.sql_read import sql_source
 from pipechaos.batch.sql_session import VALUE
 from pipechaos.errors import CannotRunError

@@ -29,7 +29,7 @@ _MOST_LEFT_OUT = 60
 _MOST_LINES = 40
 
 
-def render_html(report: Report) -> str:
+def render_html(report: Report, *, home: str = "") -> str:
     """Write the report; the same input gives the same bytes.
 
     Every text passes through ``escape.visible`` and HTML escaping on its way into the page, whatever it says. The style
@@ -39,6 +39,8 @@ def render_html(report: Report) -> str:
     ----------
     report
         What is known of a run.
+    home
+        Address of a list of runs that the page has a link to; none without.
 
     Raises
     ------
@@ -56,6 +58,7 @@ def render_html(report: Report) -> str:
             content=report.content,
             lead=report.content.title.rpartition(": ")[2],
             report=report,
+            home=home,
             css=_Markup(css),
             js=_Markup(js),
             policy=_policy(css, js),

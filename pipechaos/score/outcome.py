@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipechaos.errors import ConfigError
+from pipechaos.faults.spec import Family
 from pipechaos.ledger.records import Status
 from pipechaos.score.records import ErrorCause, FindingRef, Outcome, Review, Trial, TrialKind, Why
 from pipechaos.score.truth import Truth
@@ -20,6 +21,7 @@ __all__ = [
     "judge",
     "judge_benign",
     "judge_canary",
+    "judge_injected",
     "judge_natural",
     "new_findings",
     "paranoid",
@@ -186,6 +188,30 @@ def judge_canary(verdict: Verdict | None, truth: Truth | None, ledger_status: St
     if errored and any(truth.dropped.intersection(f.columns) for f in verdict.errors):
         return Judgement(outcome=Outcome.ALARM, error_only=True, new_findings=refs)
     return _control(verdict, refs)
+
+
+def judge_injected(
+    family: Family, ledger_status: Status, *, base: Verdict, verdict: Verdict, truth: Callable[[], Truth]
+) -> Judgement:
+    """Judge a copy by what was injected: on a benign change a rejection is an alarm, on a fault it is a hit.
+
+    Parameters
+    ----------
+    family
+        Of the fault.
+    ledger_status
+        Of its injection.
+    base, verdict
+        On the untouched batch, and on the copy.
+    truth
+        Gives what really changed; not asked of a benign change.
+    """
+    if family is Family.BENIGN:
+        return judge_benign(base, verdict, ledger_status)
+    if family is Family.CANARY:
+        return judge_canary(verdict, truth(), ledger_status)
+    same = bool(verdict.ordered_digest) and verdict.ordered_digest == base.ordered_digest
+    return judge(ledger_status=ledger_status, base=base, verdict=verdict, truth=truth(), same_frame=same)
 
 
 def blind(trials: Iterable[Trial], validator: str) -> bool | None:

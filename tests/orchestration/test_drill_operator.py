@@ -38,6 +38,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pipechaos.airflow.drill as module
+from pipechaos.errors import PipechaosError
 
 heavy = [m for m in ("pandas", "pyarrow", "numpy", "scipy", "pipechaos.drill.execute") if m in sys.modules]
 home = Path(sys.argv[1])
@@ -105,7 +106,7 @@ execute("other_type", run_id="h4", store_conn_id="elsewhere", settings=two)
 for name, places in {"twice": {"store": "a.db", "store_conn_id": "b"}, "nowhere": {}}.items():
     try:
         module.DrillOperator(task_id=name, experiment=data, out="x", **places)
-    except module.PipechaosError as error:
+    except PipechaosError as error:
         answers[name] = str(error)
 print("=" + json.dumps(answers, allow_nan=False))
 """

@@ -186,6 +186,7 @@ def test_names_are_text_wherever_they_stand(text, tmp_path):
 def test_a_report_is_the_whole_page_without_data_values(store):
     page = report_page(store, "20240301T060000Z-abcd", {"20240301T060000Z-abcd"})
     assert page.startswith("<!DOCTYPE html>")
+    assert '<a href="runs">all runs</a>' in page
     assert "default-src 'none'" in unescape(page)
     assert "3 of 10" in words(page)
     assert all(not t.resolved for t in without_values(store.trials("20240301T060000Z-abcd")))

@@ -126,8 +126,8 @@ def test_a_task_is_stopped_by_what_the_deployment_says_now(asked, monkeypatch, v
     ("old", "new", "reason"),
     [
         ("2999-", "2001-", "the plan expired at 2001-01-01T00:00:00+01:00"),
-        ("stage: load", "stage: other", "it has no such stretch for etl.load any more"),
-        ("columns: x", "columns: y", "it has no such stretch for etl.load any more"),
+        ("stage: load", "stage: other", "the plan no longer names etl.load as it was parsed"),
+        ("columns: x", "columns: y", "the plan no longer names etl.load as it was parsed"),
         ("environment: test\n", "", "mode live needs `environment` in the plan"),
         ("expires", "expire", "unknown key 'expire' in the plan"),
         (

@@ -123,7 +123,7 @@ def test_a_lane_asks_the_plan_again_when_it_runs(place, by_policy):
     score = by_policy.results["chaos_late.score"]
     assert score["counts"] == {"check_late": {"not_exercised": 3}}
     assert score["reason"] == (
-        f"halted (plan {place.home / 'plan.yaml'}): it has no such stretch for stranger.late any more"
+        f"halted (plan {place.home / 'plan.yaml'}): the plan no longer names stranger.late as it was parsed"
     )
     assert not (place.home / "shadow" / "late").exists()
 
@@ -151,7 +151,7 @@ def test_a_live_stage_may_return_a_mapping(place, by_policy):
 
 NOT_INJECTED = {
     "halted": "halted by ops (file {home}/ordered/halt): incident 7",
-    "forgotten": "halted (plan {home}/plan.yaml): it has no such stretch for stranger.forgotten any more",
+    "forgotten": "halted (plan {home}/plan.yaml): the plan no longer names stranger.forgotten as it was parsed",
     "wrong": "unknown column 'no_such_column'",
     "nothing": "null.mcar changed nothing of this batch (no_effect)",
 }
