@@ -4,7 +4,6 @@ import hashlib
 import time
 from pathlib import Path
 
-import pandas as pd
 from airflow.sdk import DAG, task
 
 HOME = Path(__file__).parents[1]
@@ -26,6 +25,8 @@ with DAG("patient", schedule=None):
 
     @task
     def validate(path):
+        import pandas as pd  # each task loads this file, and most need none
+
         assert pd.read_parquet(path)["x"].notna().all(), "nulls in x"
 
     @task(task_id="publish")
