@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipechaos.airflow.campaign import TaskKey
@@ -177,7 +178,9 @@ def the_tab_says_what_a_lane_missed(airflow, place):
     page = " ".join(airflow.ask("GET", asked, headers=bearer(airflow.token("reader"))).body.split())
     assert "<h2>Lane chaos_features</h2>" in page
     assert "1 of 2 corrupted copies that were judged were missed." in page
-    assert '<td class="words">x</td> <td>60</td><td class="">noticed</td>' in page  # 0.3 of 200
+    copy = airflow.xcom("stranger", shared.EARLY, "chaos_features.copies")["trials"]["i0_null_mcar"]["given"]
+    nulls = pq.ParquetFile(copy).read()["x"].null_count
+    assert f'<td class="words">x</td> <td>{nulls}</td><td class="">noticed</td>' in page
     assert '<td class="bad">MISSED</td>' in page
     assert "Nothing is scored: no copies could be made" in page  # the lane whose own task fails
 
