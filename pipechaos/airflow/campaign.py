@@ -32,7 +32,15 @@ if TYPE_CHECKING:
     from pipechaos.score.scorecard import Scorecard, ValidatorScore
     from pipechaos.store.database import Store
 
-__all__ = ["TaskKey", "experiment_of", "failure_in", "run_campaign_share", "run_campaign_task", "summary"]
+__all__ = [
+    "TaskKey",
+    "could_not_judge",
+    "experiment_of",
+    "failure_in",
+    "run_campaign_share",
+    "run_campaign_task",
+    "summary",
+]
 
 _TREND = 60  # past runs that a report draws
 
@@ -371,11 +379,16 @@ def failure_in(result: Mapping[str, Any], fail_on: Sequence[FailOn]) -> tuple[bo
     return not result["stopped"], f"campaign {result['experiment']!r}: {_why(result, code)}"
 
 
+def could_not_judge(result: Mapping[str, Any]) -> str:
+    """Why a campaign or a drill could not judge."""
+    parts = [f"validator {name!r} is blind" for name in result["blind"]]
+    parts += [f"{n} injections failed" for n in [result["injection_errors"]] if n]
+    return "could not judge: " + "; ".join(parts)
+
+
 def _why(result: Mapping[str, Any], code: ExitCode) -> str:
     if code is ExitCode.COULD_NOT_RUN:
-        parts = [f"validator {name!r} is blind" for name in result["blind"]]
-        parts += [f"{n} injections failed" for n in [result["injection_errors"]] if n]
-        return "could not judge: " + "; ".join(parts)
+        return could_not_judge(result)
     wanted = "fail" if code is ExitCode.GATE_FAILED else "inconclusive"
     parts = [f"{g['metric']} of {g['validator']}: {g['reason']}" for g in result["gates"] if g["verdict"] == wanted]
     held = result["baseline"]

@@ -109,6 +109,7 @@ class DrillOperator(CampaignTask):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Hold it, or what is left of it."""
+        from pipechaos.airflow.campaign import could_not_judge
         from pipechaos.drill.schedule import DrillsPausedError
 
         with self.campaign():
@@ -124,9 +125,7 @@ class DrillOperator(CampaignTask):
         code = result["exit_code"]
         if code == 3 or (code == 1 and self.fail_on_gate):
             context["ti"].xcom_push(key="return_value", value=result)
-            parts = [f"validator {name!r} is blind" for name in result["blind"]]
-            parts += [f"{n} injections failed" for n in [result["injection_errors"]] if n]
-            what = f"could not judge: {'; '.join(parts)}" if code == 3 else "a gate or the baseline failed"
+            what = could_not_judge(result) if code == 3 else "a gate or the baseline failed"
             raise AirflowFailException(f"drill {result['run_id']!r}: {what}")  # another try would find the same
         return result
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from pipechaos.airflow.lane_table import check_table
+from pipechaos.airflow.lane_table import check_table, refuse_single
 from pipechaos.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -127,9 +127,7 @@ def chaos_lane(
     if not (_allowed() if enabled is None else enabled):
         return Lane(judges={})
     for name, given in {"key": key, "target": target, "history": history, "rejects": rejects}.items():
-        if isinstance(given, (str, type)):  # a text is a sequence too, of its letters
-            shown = given if isinstance(given, str) else given.__name__
-            raise ConfigError(f"{name} is {shown!r}: give a list, [{shown!r}]")
+        refuse_single(name, given)
     if halt_file is not None and not halt_file.startswith(("/", "{{")):
         raise ConfigError(f"halt_file must be absolute, not {halt_file!r}: tasks run in folders of their own")
     source, stage_key = _one(stage, "the stage")

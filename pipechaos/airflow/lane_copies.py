@@ -66,6 +66,11 @@ class Declared:
     target: tuple[str, ...] = ()
     history: tuple[Any, ...] = ()
 
+    @property
+    def roles(self) -> dict[str, Any]:
+        """What its columns are, as whoever reads or corrupts a batch takes it."""
+        return {"key": self.key, "time": self.time, "target": self.target}
+
 
 def injection_of(asked: Mapping[str, Any]) -> Injection:
     """Injection from plain values: ``{"fault": "null.mcar", "columns": "x", "fraction": 0.3}``."""
@@ -221,8 +226,7 @@ class Copied:
 
 def past_of(declared: Declared, connections: Connections | None = None) -> list[Batch]:
     """Earlier batches, read as the batch is."""
-    as_declared: dict[str, Any] = {"key": declared.key, "time": declared.time, "target": declared.target}
-    return [read_batch(ref_of(h, connections), connections=connections, **as_declared) for h in declared.history]
+    return [read_batch(ref_of(h, connections), connections=connections, **declared.roles) for h in declared.history]
 
 
 def _corrupted(
@@ -239,9 +243,7 @@ def _corrupted(
         ref,
         [injection],
         shadow,
-        key=declared.key,
-        time=declared.time,
-        target=declared.target,
+        **declared.roles,
         history=past,
         earlier=past,
         connections=connections,
@@ -267,7 +269,7 @@ def _untouched(
         made[home] = None
     (home / "data").mkdir(parents=True, exist_ok=True, mode=0o700)
     (home / MARKER).write_text(dataset_root(ref), encoding="utf-8")
-    batch = read_batch(ref, key=declared.key, time=declared.time, target=declared.target, connections=connections)
+    batch = read_batch(ref, connections=connections, **declared.roles)
     return _as_read(write_batch(batch, home / "data" / "part-0.parquet", overwrite=True), ref, home)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["in_words", "score_lane"]
 
-_WORDS = {
+_WORDS: Mapping[str, str] = {
     Outcome.TP: "noticed",
     Outcome.FN: "MISSED",
     Outcome.FP: "false alarm",
@@ -44,7 +44,7 @@ def in_words(outcome: str) -> str:
     >>> in_words("fn"), in_words("not_exercised")
     ('MISSED', 'not exercised')
     """
-    return {k.value: v for k, v in _WORDS.items()}.get(outcome, outcome.replace("_", " "))
+    return _WORDS.get(outcome, outcome.replace("_", " "))
 
 
 def score_lane(

@@ -19,7 +19,7 @@ from pipechaos.batch.ref import BatchRef
 from pipechaos.batch.sql import sql_ref
 from pipechaos.batch.sql_connect import Dialect, place_of
 from pipechaos.errors import ConfigError, PipechaosError, ShadowError
-from pipechaos.inject.shadow import MARKER, local_path
+from pipechaos.inject.shadow import MARKER, shadow_folder
 from pipechaos.inject.sql_shadow import copy_table, corrupt_table
 from pipechaos.inject.sql_snapshot import SqlSnapshot, take_snapshot
 from pipechaos.inject.sql_upkeep import drop_copy, sweep_schemas
@@ -157,9 +157,7 @@ def _one_place(refs: Sequence[BatchRef], connections: Connections | None) -> Dia
 
 def _ledgers(shadow: str) -> Path:
     """Private folder for ledgers, marked so that a sweep of the shadow knows them."""
-    place = local_path(shadow)
-    if place is None:
-        raise ShadowError(f"the shadow {shadow} is not local: give a folder of this machine, or a mounted one")
+    place = shadow_folder(shadow)
     if place.exists() and any(place.iterdir()) and not (place / MARKER).is_file():
         raise ShadowError(f"{place} holds files and is no shadow of ours: give a folder that is new or empty")
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -186,15 +184,12 @@ def _snapshots(refs: Sequence[BatchRef], lane: _Lane) -> list[SqlSnapshot]:
 
 
 def _corrupted(taken: SqlSnapshot, injection: Injection, lane: _Lane, made: list[BatchRef]) -> Copied:
-    declared = lane.declared
     copy = corrupt_table(
         taken,
         [injection],
         ledgers=lane.ledgers,
         connections=lane.connections,
-        key=declared.key,
-        time=declared.time,
-        target=declared.target,
+        **lane.declared.roles,
         history=lane.history,
         earlier=lane.history,
         readers=lane.readers,

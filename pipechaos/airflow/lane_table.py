@@ -7,9 +7,22 @@ from typing import Any
 
 from pipechaos.errors import ConfigError, UnknownNameError
 
-__all__ = ["check_table"]
+__all__ = ["check_table", "refuse_single"]
 
 _KEYS = ("connection_id", "schema", "table", "where", "key", "name", "readers")
+
+
+def refuse_single(what: str, given: object) -> None:
+    """Refuse one name where a list of names is wanted: a text is a sequence too, of its letters.
+
+    Raises
+    ------
+    ConfigError
+        It is a text or a class.
+    """
+    if isinstance(given, (str, type)):
+        shown = given if isinstance(given, str) else given.__name__
+        raise ConfigError(f"{what} is {shown!r}: give a list, [{shown!r}]")
 
 
 def check_table(declared: Mapping[str, Any]) -> None:
@@ -30,8 +43,7 @@ def check_table(declared: Mapping[str, Any]) -> None:
         if name not in _KEYS:
             raise UnknownNameError("key", str(name), _KEYS, "the table of a lane")
     for name in ("key", "readers"):
-        if isinstance(declared.get(name, ()), str):
-            raise ConfigError(f"{name} of the table is {declared[name]!r}: give a list, [{declared[name]!r}]")
+        refuse_single(f"{name} of the table", declared.get(name, ()))
     missing = [n for n in ("connection_id", "table") if not declared.get(n)]
     if missing:
         raise ConfigError(

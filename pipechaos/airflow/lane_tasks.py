@@ -147,8 +147,6 @@ class LaneScoreOperator(BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Score."""
-        from logging import INFO, WARNING
-
         from pipechaos.airflow.lane_scores import in_words, score_lane
         from pipechaos.airflow.lane_sql import drop_tables
         from pipechaos.score.records import Outcome
@@ -166,11 +164,10 @@ class LaneScoreOperator(BaseOperator):
             self.log.warning("Nothing is scored: %s", found["reason"])
         for line in found["outcomes"]:
             where = f" on {', '.join(line['columns'])}" if line["columns"] else ""
-            missed = line["outcome"] == Outcome.FN.value
-            said = f"{in_words(line['outcome'])} {line['fault']}{where} ({line['how']})"
-            self.log.log(WARNING if missed else INFO, "%s: %s", line["validator"], said)
+            tell = self.log.warning if line["outcome"] == Outcome.FN else self.log.info
+            tell("%s: %s %s%s (%s)", line["validator"], in_words(line["outcome"]), line["fault"], where, line["how"])
         for control in found["controls"]:
-            if control["outcome"] == Outcome.FP.value:
+            if control["outcome"] == Outcome.FP:
                 self.log.warning("%s: rejected the untouched copy (%s)", control["validator"], control["how"])
         return found
 

@@ -13,7 +13,7 @@ from pipechaos.batch.connections import Connections, database_of
 from pipechaos.batch.sql_session import SqlSession
 from pipechaos.errors import BatchError
 
-__all__ = ["Connections", "Dialect", "Place", "place_of", "reading", "writing"]
+__all__ = ["Dialect", "Place", "place_of", "reading", "writing"]
 
 _BY_ID = "sql://"
 

@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -166,8 +166,8 @@ def run_drill(
         run.notify(failure_message(experiment.name, exc, len(failures(past)) + 1, settings.pause_after))
         raise
     earlier = [n for n in past if n.started < started]
-    found = _result(experiment, store, plan, tries, settings, run, late=overdue(earlier, settings, started))
-    found = replace(found, halted=halted)
+    late = overdue(earlier, settings, started)
+    found = _result(experiment, store, plan, tries, settings, run, late=late, halted=halted)
     if found.alarming:
         run.notify(drill_message(found))
     return found
@@ -232,6 +232,7 @@ def _result(
     run: DrillRun,
     *,
     late: str,
+    halted: bool,
 ) -> DrillResult:
     done = store.run(run.run_id)
     card = done.scorecard or {}
@@ -251,6 +252,7 @@ def _result(
         status=done.status,
         exit_code=int(worst(done.exit_code or 0, gates)),
         stopped=card["first"]["stopped"] or "",
+        halted=halted,
         bases=plan.bases,
         tried=len(plan.tonight),
         trials=len(faulty),

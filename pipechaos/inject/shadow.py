@@ -21,7 +21,7 @@ from pipechaos.ledger.records import Ledger
 from pipechaos.plan.injection import Injection, Plan
 from pipechaos.plan.resolve import resolve
 
-__all__ = ["ShadowCopy", "check_shadow", "corrupt", "dataset_root", "local_path", "sweep"]
+__all__ = ["ShadowCopy", "check_shadow", "corrupt", "dataset_root", "shadow_folder", "sweep"]
 
 MARKER = "_pipechaos_shadow"
 _LEVELS = 2  # below the folder that is swept: stages, of DAGs
@@ -54,7 +54,7 @@ def dataset_root(ref: BatchRef) -> str:
     >>> dataset_root(BatchRef.from_json({"uri": "s3://lake/f/date=1/a.parquet", "format": "parquet", "name": "1"}))
     's3://lake/f'
     """
-    at = local_path(ref.uri)
+    at = _local(ref.uri)
     if at is None:
         return _stripped(ref.uri, ref)
     return str(Path(_stripped(str(at), ref)).resolve())
@@ -69,7 +69,7 @@ def _stripped(at: str, ref: BatchRef) -> str:
     return at or "/"
 
 
-def local_path(uri: str | Path) -> Path | None:
+def _local(uri: str | Path) -> Path | None:
     """Path of a file or folder of this machine, links not followed; None elsewhere."""
     scheme, found, _ = str(uri).partition("://")
     return Path(locate(str(uri)).path) if not found or scheme in ("file", "local") else None
@@ -77,14 +77,28 @@ def local_path(uri: str | Path) -> Path | None:
 
 def _roots(ref: BatchRef) -> Iterator[Path]:
     """Local folders that a reader of the data set may look into: as it is named, and where links lead."""
-    at = local_path(ref.uri)
+    at = _local(ref.uri)
     if at is not None:
         yield Path(dataset_root(ref))
         yield Path(_stripped(str(at.resolve()), ref))
         for file in ref.paths:
-            held = local_path(file)
+            held = _local(file)
             if held is not None:
                 yield held.resolve().parent
+
+
+def shadow_folder(shadow: str | Path) -> Path:
+    """Path of a shadow that may be named by a ``file://`` URL.
+
+    Raises
+    ------
+    ShadowError
+        It is no folder of this machine.
+    """
+    at = _local(shadow)
+    if at is None:
+        raise ShadowError(f"the shadow {shadow} is not local: give a folder of this machine, or a mounted one")
+    return at
 
 
 def check_shadow(shadow: str | Path, ref: BatchRef) -> Path:
@@ -102,10 +116,7 @@ def check_shadow(shadow: str | Path, ref: BatchRef) -> Path:
     ShadowError
         One of the two lies inside the other, links followed; or the shadow is no local folder.
     """
-    at = local_path(shadow)
-    if at is None:
-        raise ShadowError(f"the shadow {shadow} is not local: give a folder of this machine, or a mounted one")
-    place = at.resolve()
+    place = shadow_folder(shadow).resolve()
     for root in _roots(ref):
         if place.is_relative_to(root) or root.is_relative_to(place):
             raise ShadowError(
